@@ -1,0 +1,27 @@
+//! `tapster explain`: what a diagnostic means, what a function does.
+
+use std::io::Write;
+use std::process::ExitCode;
+use tapster_compiler::intrinsic;
+use tapster_lang::diagnostic::{codes, explain as diagnostic};
+
+/// Prints what is known of a topic.
+pub fn explain(topic: &str) -> ExitCode {
+    if let Some(text) = diagnostic(topic) {
+        return print(&format!("{topic}\n\n{}", text.trim()));
+    }
+    if let Some(found) = intrinsic::find(topic) {
+        let params: Vec<&str> = found.params.iter().map(|ty| ty.name()).collect();
+        return print(&format!("{}:{} ({})\n\n{}", found.name, found.result.name(), params.join(", "), found.doc));
+    }
+    let near = tapster_compiler::suggest::nearest(topic, codes().chain(intrinsic::INTRINSICS.iter().map(|i| i.name)));
+    let hint = if near.is_empty() { String::new() } else { format!(" (near: {})", near.join(", ")) };
+    let _ = writeln!(std::io::stderr(), "error: nothing is known of '{topic}'{hint}");
+    ExitCode::FAILURE
+}
+
+fn print(text: &str) -> ExitCode {
+    // A reader that has seen enough is no failure.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,380 @@
+//! A checked script: every name resolved, every expression typed, every probe at one place.
+//!
+//! This is data; [`crate::check`] makes it and [`crate::lower`] turns it into Cranelift IR. A probe point that names
+//! several places has become several probes, each with its own copy of the handler, as `$variables` differ by place.
+
+pub mod print;
+
+use crate::host::{Extractor, Sort};
+use crate::image::{Attach, Format};
+use crate::intrinsic::Intrinsic;
+use crate::kernel::btf::TypeId;
+use tapster_lang::Span;
+use tapster_lang::ast::Literal;
+use tapster_runtime_ebpf::aggregate::Layout;
+
+/// A checked script.
+#[derive(Debug, Default)]
+pub struct Program {
+    /// Globals; their number is their place here.
+    pub globals: Vec<Global>,
+    /// Probes in the order of the script.
+    pub probes: Vec<Probe>,
+    /// Formats of printing statements.
+    pub formats: Vec<Format>,
+}
+
+/// A type of the language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// Not known yet; none is left after checking.
+    #[default]
+    Unknown,
+    /// 64 bits, signed.
+    Long,
+    /// Bytes without NUL.
+    String,
+    /// A statistic.
+    Stats,
+}
+
+impl Type {
+    /// The word of SystemTap's messages and listings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Type::Unknown => "unknown",
+            Type::Long => "long",
+            Type::String => "string",
+            Type::Stats => "stats",
+        }
+    }
+}
+
+/// How a string is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing is known yet, or the type is no string.
+    #[default]
+    None,
+    /// The handle of a stack, text only where a script looks at it.
+    Stack,
+    /// Bytes, at most this many with the NUL.
+    Text(u32),
+}
+
+impl Shape {
+    /// What holds both.
+    pub fn join(self, other: Shape, max: u32) -> Shape {
+        match (self, other) {
+            (Shape::None, shape) | (shape, Shape::None) => shape,
+            (Shape::Stack, Shape::Stack) => Shape::Stack,
+            (Shape::Text(a), Shape::Text(b)) => Shape::Text(a.max(b)),
+            (Shape::Stack, Shape::Text(_)) | (Shape::Text(_), Shape::Stack) => Shape::Text(max),
+        }
+    }
+}
+
+/// Something that holds a value: a variable, a key's part, an element.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slot {
+    /// Its type.
+    pub ty: Type,
+    /// How it is held, for strings.
+    pub shape: Shape,
+}
+
+/// A global variable.
+#[derive(Clone, Debug, Default)]
+pub struct Global {
+    /// Its name.
+    pub name: String,
+    /// Its declaration.
+    pub span: Span,
+    /// The slots of its key; `None` until a use says so, empty for a scalar.
+    pub keys: Option<Vec<Slot>>,
+    /// The use that said so.
+    pub keys_from: Span,
+    /// Its value, or its elements'.
+    pub value: Slot,
+    /// The place that gave the value its type.
+    pub value_from: Span,
+    /// What the script gives it at the start.
+    pub init: Option<Literal>,
+    /// `[N]` or MAXMAPENTRIES.
+    pub max_entries: u32,
+    /// Whether the script gave the size.
+    pub sized: bool,
+    /// The parts of a statistic that are read.
+    pub layout: Layout,
+    /// Whether anything writes it.
+    pub written: bool,
+    /// Whether anything reads it.
+    pub read: bool,
+    /// Whether a kernel handler uses it.
+    pub in_kernel: bool,
+    /// How many kernel handlers write it: more than one may nest on one CPU.
+    pub kernel_writers: u32,
+}
+
+impl Global {
+    /// Whether it has keys.
+    pub fn is_array(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| !keys.is_empty())
+    }
+}
+
+/// A probe at one place.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What `pp()` says.
+    pub point: String,
+    /// The probe definition.
+    pub span: Span,
+    /// Where it stands.
+    pub place: Place,
+    /// What happens there.
+    pub handler: Handler,
+}
+
+/// Where a probe stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// In user space.
+    User(crate::image::When),
+    /// Nowhere.
+    Never,
+    /// At a place in the kernel.
+    Kernel {
+        /// Program type and target.
+        attach: Attach,
+        /// Why this rung.
+        why: Vec<String>,
+    },
+}
+
+/// A handler's body with its variables.
+#[derive(Clone, Debug, Default)]
+pub struct Handler {
+    /// Local variables; their number is their place here.
+    pub locals: Vec<Local>,
+    /// The body.
+    pub body: Vec<Stmt>,
+}
+
+/// A local variable.
+#[derive(Clone, Debug, Default)]
+pub struct Local {
+    /// Its name.
+    pub name: String,
+    /// Its first mention.
+    pub span: Span,
+    /// What it holds.
+    pub slot: Slot,
+    /// The place that gave it its type.
+    pub from: Span,
+    /// Whether anything assigns it.
+    pub assigned: bool,
+}
+
+/// Number of a local.
+pub type LocalId = usize;
+/// Number of a global.
+pub type GlobalId = usize;
+
+/// A statement.
+#[derive(Clone, Debug)]
+pub struct Stmt {
+    /// What it is.
+    pub kind: StmtKind,
+    /// Its text.
+    pub span: Span,
+}
+
+/// What a statement is.
+#[derive(Clone, Debug)]
+pub enum StmtKind {
+    /// An expression for its effect.
+    Expr(Expr),
+    /// Several.
+    Block(Vec<Stmt>),
+    /// `if`
+    If(Expr, Box<Stmt>, Option<Box<Stmt>>),
+    /// `while`, and `for` with its step.
+    Loop {
+        /// Goes on while this is true.
+        cond: Expr,
+        /// After each round, and after `continue`.
+        step: Option<Expr>,
+        /// What is done.
+        body: Box<Stmt>,
+    },
+    /// `foreach`
+    Foreach(Box<Foreach>),
+    /// `break`
+    Break,
+    /// `continue`
+    Continue,
+    /// `next`: leaves the handler.
+    Next,
+    /// `delete`
+    Delete(Target),
+}
+
+/// A walk over an array.
+#[derive(Clone, Debug)]
+pub struct Foreach {
+    /// The array.
+    pub global: GlobalId,
+    /// A local for each key.
+    pub keys: Vec<LocalId>,
+    /// A local for the value.
+    pub value: Option<LocalId>,
+    /// The order.
+    pub sort: Sort,
+    /// At most so many.
+    pub limit: Option<Expr>,
+    /// What is done.
+    pub body: Stmt,
+}
+
+/// Something that can be written.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A local.
+    Local(LocalId),
+    /// A scalar global, or a whole array.
+    Global(GlobalId),
+    /// An element.
+    Element(GlobalId, Vec<Expr>),
+}
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Its type.
+    pub ty: Type,
+    /// Its text.
+    pub span: Span,
+    /// What it points to, where that is known.
+    pub pointee: Option<TypeId>,
+}
+
+/// Arithmetic of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named after its operator")]
+pub enum Arith {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    And,
+    Or,
+    Xor,
+    Shl,
+    Shr,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named after its operator")]
+pub enum Compare {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// Where an argument of a kernel probe comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArgSource {
+    /// The n-th 64-bit word of the context: fentry, tp_btf.
+    Word(u32),
+    /// A register saved at this byte offset of `struct pt_regs`: kprobe.
+    Register(u32),
+    /// The slab cache of the object at that address, by the kfunc with this BTF id.
+    CacheOf(Box<ArgSource>, TypeId),
+}
+
+/// A read of kernel memory.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The address, before the offset.
+    pub base: Box<Expr>,
+    /// Bytes to add.
+    pub offset: u32,
+    /// Bytes to read: 1, 2, 4 or 8.
+    pub size: u8,
+    /// Whether to extend the sign.
+    pub signed: bool,
+    /// First bit and width of a bit field.
+    pub bits: Option<(u8, u8)>,
+    /// The verifier knows the type behind the base: a plain load will do.
+    pub direct: bool,
+    /// `struct.member`, where it was asked for by name.
+    pub field: String,
+}
+
+/// What an expression is.
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// A number.
+    Long(i64),
+    /// A string.
+    Text(Vec<u8>),
+    /// A local's value.
+    Local(LocalId),
+    /// A scalar global's value.
+    Global(GlobalId),
+    /// An element's value.
+    Element(GlobalId, Vec<Expr>),
+    /// An argument of the probe.
+    Arg {
+        /// Where it comes from.
+        source: ArgSource,
+        /// Bytes of its type.
+        size: u8,
+        /// Whether its type is signed.
+        signed: bool,
+        /// The verifier knows its type.
+        typed: bool,
+    },
+    /// A read of kernel memory.
+    Load(Load),
+    /// A function of the table.
+    Intrinsic(&'static Intrinsic, Vec<Expr>),
+    /// `-`, of a number.
+    Neg(Box<Expr>),
+    /// `~`
+    BitNot(Box<Expr>),
+    /// `!`
+    Not(Box<Expr>),
+    /// Arithmetic.
+    Arith(Arith, Box<Expr>, Box<Expr>),
+    /// A comparison of two numbers or two strings.
+    Compare(Compare, Box<Expr>, Box<Expr>),
+    /// `&&`
+    And(Box<Expr>, Box<Expr>),
+    /// `||`
+    Or(Box<Expr>, Box<Expr>),
+    /// `? :`
+    Choose(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `=`, and `+=` with its operator.
+    Assign(Target, Option<Arith>, Box<Expr>),
+    /// `++`, `--`: the change, and whether the new value is the result.
+    Step(Target, i64, bool),
+    /// `<<<`; the keys are empty for a scalar.
+    Aggregate(GlobalId, Vec<Expr>, Box<Expr>),
+    /// `@count` and its kind.
+    Stat(Extractor, GlobalId, Vec<Expr>),
+    /// `in`
+    In(GlobalId, Vec<Expr>),
+    /// A printing statement: format and arguments.
+    Print(usize, Vec<Expr>),
+    /// `print(@hist_…(s))`; the keys are empty for a scalar. `println` has a format for its newline.
+    PrintHistogram(GlobalId, Vec<Expr>, Option<usize>),
+}

@@ -1,0 +1,297 @@
+//! Reads the kernel's own type information (Documentation/bpf/btf.rst) where it lies.
+//!
+//! A script names a handful of types among 140,000, so nothing is parsed ahead: one pass notes where each type starts,
+//! and names are compared in place. Types are followed by their ids. Writing BTF is `bpf::btf_writer`'s.
+
+use core::cell::OnceCell;
+
+/// Number of a type in one BTF blob; 0 is `void`.
+pub type TypeId = u32;
+
+/// What a type is; the numbers are BTF's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[expect(missing_docs, reason = "named as BTF names them")]
+pub enum Kind {
+    Void = 0,
+    Int = 1,
+    Ptr = 2,
+    Array = 3,
+    Struct = 4,
+    Union = 5,
+    Enum = 6,
+    Fwd = 7,
+    Typedef = 8,
+    Volatile = 9,
+    Const = 10,
+    Restrict = 11,
+    Func = 12,
+    FuncProto = 13,
+    Var = 14,
+    Datasec = 15,
+    Float = 16,
+    DeclTag = 17,
+    TypeTag = 18,
+    Enum64 = 19,
+}
+
+const KINDS: [Kind; 20] = [
+    Kind::Void, Kind::Int, Kind::Ptr, Kind::Array, Kind::Struct, Kind::Union, Kind::Enum, Kind::Fwd, Kind::Typedef,
+    Kind::Volatile, Kind::Const, Kind::Restrict, Kind::Func, Kind::FuncProto, Kind::Var, Kind::Datasec, Kind::Float,
+    Kind::DeclTag, Kind::TypeTag, Kind::Enum64,
+];
+
+const MAGIC: u16 = 0xeb9f;
+
+/// A BTF blob.
+pub struct Btf<'a> {
+    data: &'a [u8],
+    types: usize,
+    types_end: usize,
+    strings: usize,
+    /// Byte offset of each type, by id; made at the first question that needs it.
+    offsets: OnceCell<Vec<u32>>,
+}
+
+/// A type: where it stands and its fixed part.
+#[derive(Clone, Copy)]
+pub struct Type<'a> {
+    btf: &'a Btf<'a>,
+    at: usize,
+    info: u32,
+}
+
+/// A member of a structure, found by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// From the start of the structure asked for, anonymous members in between counted in.
+    pub bit_offset: u32,
+    /// Width of a bit field, 0 for ordinary members.
+    pub bits: u32,
+    /// Its type.
+    pub ty: TypeId,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param<'a> {
+    /// Empty where the kernel does not say.
+    pub name: &'a str,
+    /// Its type.
+    pub ty: TypeId,
+}
+
+impl<'a> Btf<'a> {
+    /// Looks at a blob; `None` where it is not BTF of version 1.
+    pub fn new(data: &'a [u8]) -> Option<Btf<'a>> {
+        if data.len() < 24 || u16::from_le_bytes([data[0], data[1]]) != MAGIC {
+            return None;
+        }
+        let header = word(data, 4) as usize;
+        let types = header + word(data, 8) as usize;
+        let strings = header + word(data, 16) as usize;
+        let types_end = types + word(data, 12) as usize;
+        let strings_end = strings + word(data, 20) as usize;
+        (types_end <= data.len() && strings_end <= data.len() && strings < strings_end)
+            .then_some(Btf { data, types, types_end, strings, offsets: OnceCell::new() })
+    }
+
+    /// The first type of this kind and name.
+    pub fn find(&'a self, kind: Kind, name: &str) -> Option<TypeId> {
+        let mut id = 1;
+        let mut at = self.types;
+        while at < self.types_end {
+            let info = word(self.data, at + 4);
+            if info >> 24 & 0x1f == kind as u32 && self.name_is(word(self.data, at), name.as_bytes()) {
+                return Some(id);
+            }
+            at += type_size(info);
+            id += 1;
+        }
+        None
+    }
+
+    /// The structure or union with this name.
+    pub fn find_record(&'a self, name: &str) -> Option<TypeId> {
+        self.find(Kind::Struct, name).or_else(|| self.find(Kind::Union, name))
+    }
+
+    /// Names of all types of a kind, for suggestions.
+    pub fn names(&'a self, kind: Kind) -> impl Iterator<Item = &'a str> {
+        self.index().iter().skip(1).map(|at| self.at(*at as usize)).filter(move |t| t.kind() == kind).map(|t| t.name())
+    }
+
+    /// A type by its number.
+    pub fn get(&'a self, id: TypeId) -> Option<Type<'a>> {
+        match id {
+            0 => Some(Type { btf: self, at: 0, info: 0 }),
+            _ => self.index().get(id as usize).map(|at| self.at(*at as usize)),
+        }
+    }
+
+    /// The type behind names and qualifiers.
+    pub fn strip(&'a self, id: TypeId) -> Option<(TypeId, Type<'a>)> {
+        let mut id = id;
+        // A chain longer than this is a cycle, which no compiler writes.
+        for _ in 0..32 {
+            let ty = self.get(id)?;
+            match ty.kind() {
+                Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => id = ty.target(),
+                _ => return Some((id, ty)),
+            }
+        }
+        None
+    }
+
+    /// What a pointer points to, qualifiers stripped.
+    pub fn pointee(&'a self, id: TypeId) -> Option<TypeId> {
+        let (_, ty) = self.strip(id)?;
+        (ty.kind() == Kind::Ptr).then(|| self.strip(ty.target()).map(|(id, _)| id)).flatten()
+    }
+
+    /// A type as C writes it, short (`struct kmem_cache *`).
+    pub fn type_name(&'a self, id: TypeId) -> String {
+        let Some(ty) = self.get(id) else { return "?".into() };
+        match ty.kind() {
+            Kind::Void => "void".into(),
+            Kind::Ptr => format!("{}*", self.type_name(ty.target())),
+            Kind::Struct | Kind::Fwd => format!("struct {}", ty.name()),
+            Kind::Union => format!("union {}", ty.name()),
+            Kind::Enum | Kind::Enum64 => format!("enum {}", ty.name()),
+            Kind::Array => format!("{}[{}]", self.type_name(ty.element().0), ty.element().1),
+            Kind::FuncProto => "function".into(),
+            Kind::Const => format!("{} const", self.type_name(ty.target())),
+            Kind::Volatile | Kind::Restrict | Kind::TypeTag => self.type_name(ty.target()),
+            _ => ty.name().into(),
+        }
+    }
+
+    fn index(&self) -> &[u32] {
+        self.offsets.get_or_init(|| {
+            let mut offsets = Vec::with_capacity((self.types_end - self.types) / 20);
+            offsets.push(0);
+            let mut at = self.types;
+            while at < self.types_end {
+                offsets.push(at as u32);
+                at += type_size(word(self.data, at + 4));
+            }
+            offsets
+        })
+    }
+
+    fn at(&'a self, at: usize) -> Type<'a> {
+        Type { btf: self, at, info: word(self.data, at + 4) }
+    }
+
+    fn name_is(&self, offset: u32, name: &[u8]) -> bool {
+        let text = &self.data[self.strings + offset as usize..];
+        text.len() > name.len() && text[name.len()] == 0 && &text[..name.len()] == name
+    }
+
+    fn string(&self, offset: u32) -> &'a str {
+        let text = self.data.get(self.strings + offset as usize..).unwrap_or_default();
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(0);
+        core::str::from_utf8(&text[..end]).unwrap_or("")
+    }
+}
+
+impl<'a> Type<'a> {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        KINDS.get((self.info >> 24 & 0x1f) as usize).copied().unwrap_or(Kind::Void)
+    }
+
+    /// Its name, empty where it has none.
+    pub fn name(&self) -> &'a str {
+        if self.at == 0 { "" } else { self.btf.string(word(self.btf.data, self.at)) }
+    }
+
+    /// The type it refers to: of pointers, names, qualifiers, functions and variables.
+    pub fn target(&self) -> TypeId {
+        self.third()
+    }
+
+    /// Bytes, for types that have a size of their own.
+    pub fn size(&self) -> Option<u32> {
+        match self.kind() {
+            Kind::Int | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Float => Some(self.third()),
+            Kind::Ptr => Some(8),
+            _ => None,
+        }
+    }
+
+    /// Whether an integer or enumeration is signed.
+    pub fn is_signed(&self) -> bool {
+        match self.kind() {
+            Kind::Int => word(self.btf.data, self.at + 12) >> 24 & 1 == 1,
+            Kind::Enum | Kind::Enum64 => self.info >> 31 == 1,
+            _ => false,
+        }
+    }
+
+    /// Element type and length of an array.
+    pub fn element(&self) -> (TypeId, u32) {
+        (word(self.btf.data, self.at + 12), word(self.btf.data, self.at + 20))
+    }
+
+    /// Parameters of a function prototype.
+    pub fn params(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
+        let (btf, at) = (self.btf, self.at);
+        (0..self.len()).map(move |nth| {
+            let at = at + 12 + 8 * nth;
+            Param { name: btf.string(word(btf.data, at)), ty: word(btf.data, at + 4) }
+        })
+    }
+
+    /// Names and types of a structure's own members.
+    pub fn members(&self) -> impl Iterator<Item = (&'a str, Member)> + use<'a> {
+        let (btf, at, has_bits) = (self.btf, self.at, self.info >> 31 == 1);
+        let count = if matches!(self.kind(), Kind::Struct | Kind::Union) { self.len() } else { 0 };
+        (0..count).map(move |nth| {
+            let at = at + 12 + 12 * nth;
+            let offset = word(btf.data, at + 8);
+            let (bit_offset, bits) = if has_bits { (offset & 0xff_ffff, offset >> 24) } else { (offset, 0) };
+            (btf.string(word(btf.data, at)), Member { bit_offset, bits, ty: word(btf.data, at + 4) })
+        })
+    }
+
+    /// A member by name, looked for in anonymous structures and unions too.
+    pub fn member(&self, name: &str) -> Option<Member> {
+        for (own, member) in self.members() {
+            if own == name {
+                return Some(member);
+            }
+            if own.is_empty()
+                && let Some((_, inner)) = self.btf.strip(member.ty)
+                && let Some(found) = inner.member(name)
+            {
+                return Some(Member { bit_offset: member.bit_offset + found.bit_offset, ..found });
+            }
+        }
+        None
+    }
+
+    fn len(&self) -> usize {
+        (self.info & 0xffff) as usize
+    }
+
+    fn third(&self) -> u32 {
+        if self.at == 0 { 0 } else { word(self.btf.data, self.at + 8) }
+    }
+}
+
+/// Bytes of a type record, from its info word.
+fn type_size(info: u32) -> usize {
+    let len = (info & 0xffff) as usize;
+    12 + match info >> 24 & 0x1f {
+        1 | 14 | 17 => 4,
+        3 => 12,
+        4 | 5 | 15 | 19 => 12 * len,
+        6 | 13 => 8 * len,
+        _ => 0,
+    }
+}
+
+fn word(data: &[u8], at: usize) -> u32 {
+    data.get(at..at + 4).map_or(0, |bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}

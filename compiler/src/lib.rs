@@ -1,0 +1,20 @@
+//! Checks SystemTap scripts and compiles them to eBPF and native code.
+//!
+//! One way leads from a syntax tree to an [`image::Image`]: check, lower, and one of two back ends. The machine is
+//! asked only through [`world::World`]; nothing here opens a file, reads a clock or makes a system call.
+
+mod assemble;
+pub mod bpf;
+pub mod check;
+pub mod compile;
+pub mod emit;
+pub mod hir;
+pub mod host;
+pub mod image;
+pub mod intrinsic;
+pub mod kernel;
+pub mod lower;
+pub mod native;
+mod probe;
+pub mod suggest;
+pub mod world;

@@ -1,0 +1,156 @@
+//! Stacks and wide strings as handles: the bytes go into a map once, the handle is their hash.
+
+use super::{Kernel, PTRCHK, helper, namespace};
+use crate::image::{Loss, MapRole};
+use crate::lower::code::{Addr, Code};
+use crate::lower::target::Text;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{InstBuilder, Value};
+use tapster_runtime_ebpf::intern::{FACTOR, NONE, SEED, stack};
+
+const NOEXIST: i64 = 1;
+/// `-EEXIST`: another CPU was first, with the same bytes.
+const EXISTS: i64 = -17;
+
+impl Kernel<'_> {
+    /// Takes the kernel stack and gives its handle.
+    pub(super) fn intern_stack(&mut self, code: &mut Code) -> Value {
+        let frames = self.plan.stack_frames;
+        let area = match self.stack_area {
+            Some(area) => area,
+            None => self.reserve(stack::size(frames)),
+        };
+        self.stack_area = Some(area);
+        let place = self.scratch_at(code, area);
+        let first = place.plus(stack::FRAMES);
+        let limit = 8 * frames;
+        let (context, to) = (self.context, code.pointer(first));
+        let (size, flags) = (code.k(i64::from(limit)), code.k(i64::from(self.program.skip_frames)));
+        let bytes = self.helper(code, helper::GET_STACK, &[context, to, size, flags]);
+        let (failed, taken) = (code.block(), code.block());
+        let (done, handle) = code.block_with();
+        code.branch_if(IntCC::SignedLessThanOrEqual, bytes, 0, failed, taken);
+        code.to(failed);
+        code.cold(failed);
+        self.lose(code, &Loss::StackFailed);
+        let none = code.k(NONE as i64);
+        code.jump(done, &[none]);
+        code.to(taken);
+        let hash = hash_words(code, first, bytes, limit);
+        let count = code.b.ins().ushr_imm_u(bytes, 3);
+        code.store(count, place.plus(stack::COUNT));
+        let cut = code.b.ins().icmp_imm_s(IntCC::Equal, bytes, i64::from(limit));
+        self.keep(code, MapRole::Stacks, hash, place, Loss::StacksFull, (cut, Loss::StackTruncated));
+        code.jump(done, &[hash]);
+        code.to(done);
+        handle
+    }
+
+    /// Gives the handle of a string of at most `size` bytes.
+    pub(super) fn intern_text(&mut self, code: &mut Code, text: &Text, size: u32) -> Value {
+        let area = match self.text_area {
+            Some(area) => area,
+            // One word more: zeros follow a string that fills the area.
+            None => self.reserve(size + 8),
+        };
+        self.text_area = Some(area);
+        let place = self.scratch_at(code, area);
+        let length = self.put_counted(code, text, place, size);
+        let (empty, some) = (code.block(), code.block());
+        let (done, handle) = code.block_with();
+        code.branch_if(IntCC::SignedLessThanOrEqual, length, 1, empty, some);
+        code.to(empty);
+        let none = code.k(NONE as i64);
+        code.jump(done, &[none]);
+        code.to(some);
+        // Zeros behind the string, so that its last word is the same wherever it was read. A length is at most the
+        // size, which the verifier does not know.
+        let limit = code.k(i64::from(size) + 1);
+        let start = code.pointer(place);
+        let tail = code.call(namespace::PSEUDO, PTRCHK, &[start, length, limit]);
+        code.store_k(0, Addr::at(tail));
+        let bytes = code.b.ins().iadd_imm_s(length, 6);
+        let bytes = code.b.ins().band_imm_s(bytes, -8);
+        let hash = hash_words(code, place, bytes, size);
+        let cut = code.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, length, i64::from(size));
+        self.keep(code, MapRole::Strings, hash, place, Loss::StringsFull, (cut, Loss::StringTruncated));
+        code.jump(done, &[hash]);
+        code.to(done);
+        handle
+    }
+
+    /// Puts a string and gives its length with the NUL.
+    fn put_counted(&mut self, code: &mut Code, text: &Text, to: Addr, size: u32) -> Value {
+        if let Text::KernelString(address, span) = text {
+            return self.read_string(code, *address, to, size, *span);
+        }
+        let from = self.at(code, text, size);
+        let (to, bytes, from) = (code.pointer(to), code.k(i64::from(size)), code.pointer(from));
+        self.helper(code, helper::PROBE_READ_KERNEL_STR, &[to, bytes, from])
+    }
+
+    /// Stores bytes under their hash where they are new; counts them where they were cut.
+    fn keep(
+        &mut self,
+        code: &mut Code,
+        role: MapRole,
+        hash: Value,
+        bytes: Addr,
+        full: Loss,
+        (cut, truncated): (Value, Loss),
+    ) {
+        let map = self.role(role);
+        let key = code.slot(8);
+        code.store(hash, key);
+        let found = self.lookup(code, map, key);
+        let (new, shortened, store, done) = (code.block(), code.block(), code.block(), code.block());
+        code.branch(found, done, new);
+        code.to(new);
+        code.cold(new);
+        code.branch(cut, shortened, store);
+        code.to(shortened);
+        code.cold(shortened);
+        self.lose(code, &truncated);
+        code.jump(store, &[]);
+        code.to(store);
+        code.cold(store);
+        let failed = self.update(code, map, key, bytes, NOEXIST);
+        let (other, lost) = (code.block(), code.block());
+        code.branch_if(IntCC::Equal, failed, 0, done, other);
+        code.to(other);
+        code.cold(other);
+        code.branch_if(IntCC::Equal, failed, EXISTS, done, lost);
+        code.to(lost);
+        code.cold(lost);
+        self.lose(code, &full);
+        code.jump(done, &[]);
+        code.to(done);
+    }
+}
+
+/// The hash of `intern::step` over the first `bytes` bytes (whole words, at most `limit`).
+fn hash_words(code: &mut Code, first: Addr, bytes: Value, limit: u32) -> Value {
+    let head = code.block();
+    let at = code.b.append_block_param(head, I64);
+    let hash = code.b.append_block_param(head, I64);
+    let (body, done) = (code.block(), code.block());
+    let (zero, seed) = (code.k(0), code.k(SEED as i64));
+    code.jump(head, &[zero, seed]);
+    code.to(head);
+    let more = code.b.ins().icmp(IntCC::UnsignedLessThan, at, bytes);
+    code.branch(more, body, done);
+    code.to(body);
+    let (first, limit) = (code.pointer(first), code.k(i64::from(limit)));
+    let word = code.call(namespace::PSEUDO, PTRCHK, &[first, at, limit]);
+    let word = code.load(I64, Addr::at(word));
+    let mixed = code.b.ins().bxor(hash, word);
+    let factor = code.k(FACTOR as i64);
+    let mixed = code.b.ins().imul(mixed, factor);
+    let high = code.b.ins().ushr_imm_u(mixed, 32);
+    let mixed = code.b.ins().bxor(mixed, high);
+    let next = code.b.ins().iadd_imm_s(at, 8);
+    code.jump(head, &[next, mixed]);
+    code.to(done);
+    hash
+}

@@ -1,0 +1,318 @@
+//! The kernel's side: handlers that become eBPF.
+//!
+//! Values that hold strings and stacks go through working memory of the program, as the stack has 512 bytes.
+//! Statistics, stacks and records have files of their own.
+
+mod aggregate;
+mod intern;
+mod record;
+mod text;
+
+use super::code::{Addr, Code};
+use super::plan::Plan;
+use super::target::{PrintArg, Raise, Target, Text};
+use crate::hir::{ArgSource, GlobalId};
+use crate::host::{Extractor, Fact, Sort};
+use crate::image::{Map, MapKind, MapRole};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use tapster_lang::Span;
+use tapster_runtime_ebpf::{helper, state};
+
+/// Namespaces of external names in kernel handlers.
+pub mod namespace {
+    /// A helper, by its number.
+    pub const HELPER: u32 = 0;
+    /// A kernel function, by its BTF id.
+    pub const KFUNC: u32 = 1;
+    /// A map, by its place in the image.
+    pub const MAP: u32 = 2;
+    /// The state block, at a byte offset.
+    pub const STATE: u32 = 3;
+    /// [`super::PTRCHK`].
+    pub const PSEUDO: u32 = 4;
+}
+
+/// The pseudo-instruction that bounds an index and adds it to a pointer.
+pub const PTRCHK: u32 = 0;
+
+/// Facts of this kernel that generated code uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KernelFacts {
+    /// Byte offset of `task_struct.comm`, where BTF tells: two loads instead of a helper's call.
+    pub comm: Option<u32>,
+}
+
+/// What differs between the program types.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramFacts {
+    /// Its place among the probes.
+    pub probe: usize,
+    /// Frames of the tracer itself at the start of a stack: the program and what called it. A kprobe's stack is the
+    /// probed function's.
+    pub skip_frames: u32,
+}
+
+/// The kernel's side of one handler.
+pub struct Kernel<'a> {
+    plan: &'a Plan,
+    facts: KernelFacts,
+    program: ProgramFacts,
+    /// The program's context, its first argument.
+    context: Value,
+    /// The place of the program's scratch map, were there one.
+    scratch_map: usize,
+    scratch_size: u32,
+    /// Working memory for stacks and strings, once there is any.
+    stack_area: Option<u32>,
+    text_area: Option<u32>,
+}
+
+impl<'a> Kernel<'a> {
+    /// Starts a handler of this program.
+    pub fn new(
+        plan: &'a Plan,
+        facts: KernelFacts,
+        program: ProgramFacts,
+        context: Value,
+        scratch_map: usize,
+    ) -> Kernel<'a> {
+        let (stack_area, text_area) = (None, None);
+        Kernel { plan, facts, program, context, scratch_map, scratch_size: 0, stack_area, text_area }
+    }
+
+    /// The scratch map that the handler turned out to need.
+    pub fn scratch(&self) -> Option<Map> {
+        (self.scratch_size > 0).then(|| Map {
+            name: format!("scratch{}", self.program.probe),
+            kind: MapKind::PercpuArray,
+            key_size: 4,
+            value_size: self.scratch_size,
+            max_entries: 1,
+            mmapable: false,
+            role: MapRole::Scratch,
+        })
+    }
+
+    fn helper(&mut self, code: &mut Code, number: u32, args: &[Value]) -> Value {
+        code.call(namespace::HELPER, number, args)
+    }
+
+    fn map(&mut self, code: &mut Code, index: usize) -> Value {
+        code.symbol(namespace::MAP, index as u32)
+    }
+
+    fn role(&self, role: MapRole) -> usize {
+        self.plan.map(role).expect("the plan has every map that a handler needs")
+    }
+
+    /// Looks a key up: the value's address or 0.
+    fn lookup(&mut self, code: &mut Code, map: usize, key: Addr) -> Value {
+        let (map, key) = (self.map(code, map), code.pointer(key));
+        self.helper(code, helper::MAP_LOOKUP_ELEM, &[map, key])
+    }
+
+    fn update(&mut self, code: &mut Code, map: usize, key: Addr, value: Addr, flags: i64) -> Value {
+        let (map, key, value) = (self.map(code, map), code.pointer(key), code.pointer(value));
+        let flags = code.k(flags);
+        self.helper(code, helper::MAP_UPDATE_ELEM, &[map, key, value, flags])
+    }
+
+    /// The only value of an array map. The handler is left where there is none, which does not happen.
+    fn only_value(&mut self, code: &mut Code, map: usize) -> Value {
+        let key = code.slot(8);
+        code.store_k(0, key);
+        let value = self.lookup(code, map, key);
+        let (missing, there) = (code.block(), code.block());
+        code.branch_if(IntCC::Equal, value, 0, missing, there);
+        code.to(missing);
+        code.cold(missing);
+        self.leave(code);
+        code.to(there);
+        value
+    }
+
+    /// Reserves working memory.
+    fn reserve(&mut self, bytes: u32) -> u32 {
+        let offset = self.scratch_size;
+        self.scratch_size += bytes.next_multiple_of(8);
+        offset
+    }
+
+    /// Working memory at an offset.
+    fn scratch_at(&mut self, code: &mut Code, offset: u32) -> Addr {
+        let map = self.scratch_map;
+        Addr::at(self.only_value(code, map)).plus(offset)
+    }
+
+    /// Counts a loss.
+    fn lose(&mut self, code: &mut Code, loss: &crate::image::Loss) {
+        let index = self.plan.loss(loss).expect("the plan counts every loss");
+        let place = self.state(code, state::loss(index));
+        let one = code.k(1);
+        code.atomic_add(place, one);
+    }
+}
+
+impl Target for Kernel<'_> {
+    fn leave(&mut self, code: &mut Code) {
+        code.ret(0);
+    }
+
+    fn raise(&mut self, code: &mut Code, raise: Raise) {
+        self.send_error(code, raise);
+        self.leave(code);
+    }
+
+    fn exit(&mut self, code: &mut Code) {
+        self.send_exit(code);
+    }
+
+    fn state(&mut self, code: &mut Code, offset: u32) -> Addr {
+        Addr::at(code.symbol(namespace::STATE, offset))
+    }
+
+    fn fact(&mut self, code: &mut Code, fact: Fact) -> Value {
+        match fact {
+            Fact::Pid | Fact::Tid => {
+                let both = self.helper(code, helper::GET_CURRENT_PID_TGID, &[]);
+                halves(code, both, fact == Fact::Pid)
+            }
+            Fact::Uid | Fact::Gid => {
+                let both = self.helper(code, helper::GET_CURRENT_UID_GID, &[]);
+                halves(code, both, fact == Fact::Gid)
+            }
+            Fact::Cpu => self.helper(code, helper::GET_SMP_PROCESSOR_ID, &[]),
+            Fact::KtimeNs => self.helper(code, helper::KTIME_GET_NS, &[]),
+            Fact::Ppid | Fact::Euid | Fact::Egid | Fact::GettimeofdayNs | Fact::Target => {
+                unreachable!("the checker refuses this function in kernel handlers")
+            }
+        }
+    }
+
+    fn text_home(&mut self, code: &mut Code, size: u32) -> Addr {
+        self.text_memory(code, size)
+    }
+
+    fn put_text(&mut self, code: &mut Code, text: &Text, to: Addr, size: u32, fill: bool) {
+        self.put(code, text, to, size, fill);
+    }
+
+    fn text_at(&mut self, code: &mut Code, text: &Text, size: u32) -> Addr {
+        self.at(code, text, size)
+    }
+
+    fn branch_text(&mut self, code: &mut Code, text: &Text, literal: &[u8], equal: Block, differ: Block) {
+        self.branch_literal(code, text, literal, equal, differ);
+    }
+
+    fn compare_text(&mut self, _: &mut Code, _: &Text, _: &Text, _: u32) -> Value {
+        unreachable!("the checker refuses to order strings in kernel handlers")
+    }
+
+    fn intern(&mut self, code: &mut Code, text: &Text, size: u32) -> Value {
+        self.intern_text(code, text, size)
+    }
+
+    fn backtrace(&mut self, code: &mut Code) -> Value {
+        self.intern_stack(code)
+    }
+
+    fn arg(&mut self, code: &mut Code, source: &ArgSource) -> Value {
+        match source {
+            ArgSource::Word(nth) => self.context_word(code, 8 * nth),
+            ArgSource::Register(offset) => self.context_word(code, *offset),
+            ArgSource::CacheOf(object, kfunc) => {
+                let object = self.arg(code, object);
+                let cache = code.call(namespace::KFUNC, *kfunc, &[object]);
+                let (none, some) = (code.block(), code.block());
+                code.branch_if(IntCC::Equal, cache, 0, none, some);
+                // Memory that is no slab object has no cache: the function this stands for is not called for it.
+                code.to(none);
+                self.leave(code);
+                code.to(some);
+                cache
+            }
+        }
+    }
+
+    fn read(&mut self, code: &mut Code, address: Addr, size: u8, signed: bool, span: Span) -> Value {
+        let slot = code.slot(8);
+        let (to, from, bytes) = (code.pointer(slot), code.pointer(address), code.k(i64::from(size)));
+        let result = self.helper(code, helper::PROBE_READ_KERNEL, &[to, bytes, from]);
+        self.check_read(code, result, from, tapster_runtime_ebpf::record::Fault::KernelReadFault, span);
+        code.load_sized(slot, size, signed)
+    }
+
+    fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value) {
+        match key {
+            Some(key) => self.aggregate_element(code, global, key, value),
+            None => self.aggregate_scalar(code, global, value),
+        }
+    }
+
+    fn print(&mut self, code: &mut Code, format: usize, args: &[PrintArg], _: Span) {
+        self.send_print(code, format, args);
+    }
+
+    fn statistic(&mut self, _: &mut Code, _: Extractor, _: GlobalId, _: Option<Addr>, _: Span) -> Value {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn print_histogram(&mut self, _: &mut Code, _: GlobalId, _: Option<Addr>, _: Span) {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn print_stack(&mut self, _: &mut Code, _: Value) {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn get(&mut self, _: &mut Code, _: GlobalId, _: Addr, _: Addr) {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn set(&mut self, _: &mut Code, _: GlobalId, _: Addr, _: Addr, _: Span) {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn has(&mut self, _: &mut Code, _: GlobalId, _: Addr) -> Value {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn delete(&mut self, _: &mut Code, _: GlobalId, _: Option<Addr>) {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn text_of(&mut self, _: &mut Code, _: Value) -> Addr {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn walk_begin(&mut self, _: &mut Code, _: GlobalId, _: Sort, _: Value) -> Value {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn walk_next(&mut self, _: &mut Code, _: Value) -> Value {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn walk_end(&mut self, _: &mut Code, _: Value) {
+        unreachable!("{USER_ONLY}")
+    }
+}
+
+const USER_ONLY: &str = "the checker refuses this in kernel handlers (check::usage)";
+
+impl Kernel<'_> {
+    fn context_word(&mut self, code: &mut Code, offset: u32) -> Value {
+        let at = Addr::at(self.context).plus(offset);
+        code.load(cranelift_codegen::ir::types::I64, at)
+    }
+}
+
+/// The upper or lower 32 bits of what the kernel's pid and uid helpers give.
+fn halves(code: &mut Code, both: Value, upper: bool) -> Value {
+    if upper {
+        return code.b.ins().ushr_imm_u(both, 32);
+    }
+    code.narrow(both, 4, false)
+}

@@ -1,0 +1,240 @@
+//! Where everything lives: globals, maps, the state block and the loss counters, decided once before any handler is
+//! lowered.
+
+use crate::check::Options;
+use crate::hir::{ExprKind, Global, Place, Program, Shape, Slot, Type};
+use crate::image::{self, Array, KeyKind, KeyPart, Loss, Map, MapKind, MapRole, Storage, Value};
+use crate::intrinsic::Op;
+use tapster_lang::ast::Literal;
+use tapster_runtime_ebpf::{intern, limits, record, state};
+
+/// Where everything lives.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Maps so far; each program adds its scratch map.
+    pub maps: Vec<Map>,
+    /// Globals.
+    pub globals: Vec<image::Global>,
+    /// Whether more than one kernel handler writes a global: their programs may nest on one CPU.
+    pub contended: Vec<bool>,
+    /// Loss counters.
+    pub losses: Vec<Loss>,
+    /// Bytes of the state block.
+    pub state_size: u32,
+    /// Initial bytes of scalars.
+    pub state_init: Vec<(u32, Vec<u8>)>,
+    /// Bytes of a string.
+    pub max_string: u32,
+    /// Frames of a stack.
+    pub stack_frames: u32,
+}
+
+impl Plan {
+    /// The map with this role.
+    pub fn map(&self, role: MapRole) -> Option<usize> {
+        self.maps.iter().position(|map| map.role == role)
+    }
+
+    /// The counter of a loss.
+    pub fn loss(&self, loss: &Loss) -> Option<u32> {
+        self.losses.iter().position(|known| known == loss).map(|index| index as u32)
+    }
+
+    /// The layout of an array global.
+    pub fn array(&self, global: usize) -> Option<&Array> {
+        match &self.globals[global].storage {
+            Storage::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    fn add(&mut self, name: String, kind: MapKind, sizes: (u32, u32), max_entries: u32, role: MapRole) -> usize {
+        let (key_size, value_size) = sizes;
+        self.maps.push(Map { name, kind, key_size, value_size, max_entries, mmapable: role == MapRole::State, role });
+        self.maps.len() - 1
+    }
+}
+
+/// What kernel handlers need beside their globals.
+#[derive(Default)]
+struct Needs {
+    handlers: bool,
+    stacks: bool,
+    control: bool,
+    events: bool,
+}
+
+/// Decides where everything lives.
+pub fn plan(program: &mut Program, options: &Options) -> Plan {
+    let needs = needs(program);
+    let mut plan =
+        Plan { max_string: options.max_string, stack_frames: options.max_backtrace, ..Plan::default() };
+    plan.contended = program.globals.iter().map(|global| global.kernel_writers > 1).collect();
+    plan.losses = losses(program, &needs, options);
+    plan.state_size = state::loss(plan.losses.len() as u32);
+    if needs.handlers {
+        // Its size is known at the end; its place is first, so that every program can refer to it.
+        plan.add("state".into(), MapKind::Array, (4, 0), 1, MapRole::State);
+    }
+    let mut aggregates = 0;
+    for (number, global) in program.globals.iter().enumerate() {
+        let storage = storage(&mut plan, &mut aggregates, number, global);
+        plan.globals.push(image::Global { name: global.name.clone(), storage });
+    }
+    if aggregates > 0 {
+        plan.add("aggregates".into(), MapKind::PercpuArray, (4, aggregates), 1, MapRole::ScalarAggregates);
+    }
+    shared_maps(&mut plan, &needs, options);
+    // An array map has no values of 0 bytes.
+    plan.state_size = plan.state_size.max(8);
+    if let Some(state) = plan.map(MapRole::State) {
+        plan.maps[state].value_size = plan.state_size;
+    }
+    plan
+}
+
+fn shared_maps(plan: &mut Plan, needs: &Needs, options: &Options) {
+    let interned = plan.globals.iter().any(|global| {
+        matches!(&global.storage, Storage::Array(array)
+            if array.map.is_some() && array.key.iter().any(|part| part.kind == KeyKind::Interned))
+    });
+    if needs.stacks {
+        let size = intern::stack::size(options.max_backtrace);
+        plan.add("stacks".into(), MapKind::Hash, (8, size), options.max_entries, MapRole::Stacks);
+    }
+    if interned {
+        let size = plan.max_string;
+        plan.add("strings".into(), MapKind::Hash, (8, size), options.max_entries, MapRole::Strings);
+    }
+    if needs.control {
+        plan.add("control".into(), MapKind::Ringbuf, (0, 0), record::CONTROL_RING, MapRole::Control);
+    }
+    if needs.events {
+        plan.add("events".into(), MapKind::Ringbuf, (0, 0), record::EVENT_RING, MapRole::Events);
+    }
+}
+
+fn needs(program: &mut Program) -> Needs {
+    let mut needs = Needs::default();
+    for probe in &mut program.probes {
+        if !matches!(probe.place, Place::Kernel { .. }) {
+            continue;
+        }
+        needs.handlers = true;
+        crate::check::walk::handler_mut(&mut probe.handler, &mut |e| match &e.kind {
+            ExprKind::Intrinsic(intrinsic, _) => match intrinsic.op {
+                Op::Backtrace => needs.stacks = true,
+                Op::KernelString | Op::Exit => needs.control = true,
+                Op::Fact(..) | Op::Execname | Op::PrintStack => {}
+            },
+            ExprKind::Load(load) if !load.direct => needs.control = true,
+            ExprKind::Arith(crate::hir::Arith::Div | crate::hir::Arith::Mod, ..) => needs.control = true,
+            ExprKind::Assign(_, Some(crate::hir::Arith::Div | crate::hir::Arith::Mod), _) => needs.control = true,
+            ExprKind::Print(..) => needs.events = true,
+            _ => {}
+        });
+    }
+    needs
+}
+
+fn losses(program: &Program, needs: &Needs, _: &Options) -> Vec<Loss> {
+    if !needs.handlers {
+        return Vec::new();
+    }
+    let arrays = program.globals.iter().enumerate().filter(|(_, global)| global.is_array() && global.in_kernel);
+    let mut losses: Vec<Loss> = arrays.map(|(number, _)| Loss::ArrayFull(number)).collect();
+    if needs.stacks {
+        losses.extend([Loss::StacksFull, Loss::StackTruncated, Loss::StackFailed]);
+    }
+    losses.extend([Loss::StringsFull, Loss::StringTruncated]);
+    if needs.events {
+        losses.extend((0..program.probes.len()).map(Loss::EventsFull));
+    }
+    losses
+}
+
+fn storage(plan: &mut Plan, aggregates: &mut u32, number: usize, global: &Global) -> Storage {
+    if global.is_array() {
+        return Storage::Array(array(plan, number, global));
+    }
+    match global.value.ty {
+        Type::Stats => {
+            let offset = if global.in_kernel { *aggregates } else { 0 };
+            *aggregates += if global.in_kernel { global.layout.size() } else { 0 };
+            Storage::ScalarAggregate { offset, layout: global.layout, in_kernel: global.in_kernel }
+        }
+        _ if !global.written => Storage::Constant,
+        Type::String => scalar_text(plan, global),
+        Type::Long | Type::Unknown => {
+            let offset = reserve(plan, 8);
+            if let Some(Literal::Number(number)) = &global.init {
+                plan.state_init.push((offset, number.to_le_bytes().to_vec()));
+            }
+            Storage::Long { offset }
+        }
+    }
+}
+
+fn scalar_text(plan: &mut Plan, global: &Global) -> Storage {
+    if global.value.shape == Shape::Stack {
+        return Storage::Long { offset: reserve(plan, 8) };
+    }
+    let size = text_size(global.value.shape, plan.max_string);
+    let offset = reserve(plan, size);
+    if let Some(Literal::String(bytes)) = &global.init {
+        plan.state_init.push((offset, bytes.iter().copied().take(size as usize - 1).collect()));
+    }
+    Storage::Text { offset, size }
+}
+
+fn reserve(plan: &mut Plan, bytes: u32) -> u32 {
+    let offset = plan.state_size;
+    plan.state_size += bytes.next_multiple_of(8);
+    offset
+}
+
+fn array(plan: &mut Plan, number: usize, global: &Global) -> Array {
+    let mut key_size = 0;
+    let mut key = Vec::new();
+    for slot in global.keys.iter().flatten() {
+        let kind = key_kind(*slot, plan.max_string);
+        key.push(KeyPart { offset: key_size, kind });
+        key_size += kind.size();
+    }
+    let value = match (global.value.ty, global.value.shape) {
+        (Type::Stats, _) => Value::Aggregate(global.layout),
+        (Type::String, Shape::Stack) => Value::Stack,
+        (Type::String, shape) => Value::Text(text_size(shape, plan.max_string)),
+        _ => Value::Long,
+    };
+    let map = global.in_kernel.then(|| {
+        let kind = if matches!(value, Value::Aggregate(_)) { MapKind::PercpuHash } else { MapKind::Hash };
+        let sizes = (key_size, value.size());
+        plan.add(map_name(&global.name), kind, sizes, global.max_entries, MapRole::Array(number))
+    });
+    Array { map, key, key_size, value, max_entries: global.max_entries, sized: global.sized }
+}
+
+fn key_kind(slot: Slot, max_string: u32) -> KeyKind {
+    match (slot.ty, slot.shape) {
+        (Type::String, Shape::Stack) => KeyKind::Stack,
+        (Type::String, shape) => match text_size(shape, max_string) {
+            size if size <= limits::INLINE_KEY_TEXT => KeyKind::Text(size),
+            _ => KeyKind::Interned,
+        },
+        _ => KeyKind::Long,
+    }
+}
+
+/// Bytes that hold a string of this shape, in whole words.
+pub fn text_size(shape: Shape, max_string: u32) -> u32 {
+    match shape {
+        Shape::Text(bound) => bound.next_multiple_of(8),
+        Shape::Stack | Shape::None => max_string,
+    }
+}
+
+/// At most 15 bytes of [A-Za-z0-9_], as the kernel wants.
+pub fn map_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(15).collect()
+}

@@ -1,0 +1,88 @@
+//! What the compiler may ask about the machine.
+//!
+//! The compiler never opens a file or makes a system call: the runtime answers these questions for the real machine,
+//! tests answer them from bytes of their own. Answers are facts; what follows from them is decided in here.
+
+/// A way to stand at a kernel function, in the order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rung {
+    /// A trampoline at the function's entry; arguments are typed.
+    Fentry,
+    /// Many functions at once through ftrace; arguments are registers.
+    KprobeMulti,
+    /// A breakpoint or ftrace site; arguments are registers.
+    Kprobe,
+    /// The tracepoint that stands for the function; arguments are the tracepoint's.
+    Tracepoint,
+}
+
+impl Rung {
+    /// All rungs, best first.
+    pub const LADDER: [Rung; 4] = [Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe, Rung::Tracepoint];
+
+    /// The name that `--attach` takes and `-v` prints.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Rung::Fentry => "fentry",
+            Rung::KprobeMulti => "kprobe.multi",
+            Rung::Kprobe => "kprobe",
+            Rung::Tracepoint => "tracepoint",
+        }
+    }
+}
+
+/// Why the kernel does not offer something, in words for `-v` (`"EPERM when loading a trial program"`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+/// A kernel's version, as far as facts depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KernelVersion {
+    /// 6 in 6.18.44.
+    pub major: u32,
+    /// 18 in 6.18.44.
+    pub minor: u32,
+}
+
+impl KernelVersion {
+    /// Reads the first two numbers of a release string.
+    pub fn parse(release: &str) -> Option<KernelVersion> {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        Some(KernelVersion { major: numbers.next()?.ok()?, minor: numbers.next()?.ok()? })
+    }
+}
+
+/// Instructions a kernel's eBPF may or may not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Signed division, `gotol`: cpu v4, Linux 6.6.
+    pub cpu_v4: bool,
+}
+
+/// A slab cache by one of its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlabCache {
+    /// The name.
+    pub name: String,
+    /// The kernel merges caches of one size: the name that `struct kmem_cache` holds where it is not this one
+    /// (a name in /sys/kernel/slab that links to the same directory as one in /proc/slabinfo).
+    pub merged_into: Option<String>,
+}
+
+/// The machine, as the compiler sees it.
+pub trait World {
+    /// The kernel's release string, `uname -r`.
+    fn release(&self) -> &str;
+
+    /// The raw BTF of the kernel (`"vmlinux"`) or of a module; `None` where there is none.
+    fn btf(&self, module: &str) -> Option<&[u8]>;
+
+    /// What the kernel's eBPF knows.
+    fn features(&self) -> Features;
+
+    /// Whether a rung can be taken for a function with this BTF id. May load a trial program; asked once a rung.
+    fn offers(&self, rung: Rung, function: &str, btf_id: u32) -> Result<(), Refusal>;
+
+    /// The slab caches this kernel has, `None` where they cannot be read.
+    fn slab_caches(&self) -> Option<Vec<SlabCache>>;
+}

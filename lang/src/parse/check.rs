@@ -1,0 +1,96 @@
+//! What is wrong with a text before it is parsed: tokens that are none, arguments that do not exist, brackets nested
+//! too deep for any parser.
+
+use super::NESTING_MAX;
+use crate::diagnostic::Diagnostic;
+use crate::lexer::{self, Junk, Token, TokenKind};
+use crate::preprocess::Environment;
+use crate::source::{Expansion, FileId, SourceMap, Span};
+
+/// What one look at all tokens finds.
+#[derive(Default)]
+pub(super) struct Check {
+    /// In order of the text.
+    pub(super) errors: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// There is nothing but blanks.
+    pub(super) is_empty: bool,
+    /// The text reads its arguments by other means: `argv`, `argc`.
+    pub(super) reads_argv: bool,
+    /// Nesting exceeds what the parser takes: it must not be tried.
+    pub(super) too_deep: bool,
+}
+
+/// Looks at every token of a file.
+pub(super) fn check(file: FileId, sources: &SourceMap, env: &Environment) -> Check {
+    let (text, base) = (sources.file_text(file), sources.file_span(file).start);
+    let mut found = Check { is_empty: true, ..Check::default() };
+    let (mut at, mut depth) = (0, 0usize);
+    while let Some(token) = lexer::scan(text, at) {
+        at = token.end;
+        found.is_empty = false;
+        let span = Span::new(base + token.start as u32, base + token.end as u32);
+        match token.kind {
+            TokenKind::Operator => match text.as_bytes()[token.start] {
+                b'(' | b'[' | b'{' => depth += 1,
+                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            },
+            TokenKind::Identifier => found.reads_argv |= matches!(text.get(token.start..token.start + 4), Some("argv" | "argc")),
+            TokenKind::EmbeddedC => found.warnings.extend(odd_close(text, token, span)),
+            TokenKind::Argument => found.errors.push(argument(span, sources, env)),
+            TokenKind::Junk(junk) => found.errors.extend(junk_error(junk, span)),
+            _ => {}
+        }
+        if depth > NESTING_MAX && !found.too_deep {
+            found.too_deep = true;
+            found.errors.push(too_deep(span));
+        }
+    }
+    found
+}
+
+/// Brackets, statements or operators within each other beyond what is sane.
+pub(super) fn too_deep(at: Span) -> Diagnostic {
+    let error = Diagnostic::error("parse::too-deep", "nested too deep").label(at, "one level too many").at_token();
+    error.help("split the expression or statement, for instance into functions")
+}
+
+fn argument(span: Span, sources: &SourceMap, env: &Environment) -> Diagnostic {
+    if sources.expansions(span).iter().any(Expansion::is_argument) {
+        let error = Diagnostic::error("parse::nested-argument", "invalid nested substitution of command line arguments");
+        return error.label(span, "pasted text holds an argument itself").at_token();
+    }
+    let message = format!("command line argument out of range [1-{}]", env.args.len());
+    let given = match env.args.len() {
+        0 => "no arguments were given".to_owned(),
+        1 => "1 argument was given".to_owned(),
+        n => format!("{n} arguments were given"),
+    };
+    let error = Diagnostic::error("parse::missing-argument", message).label(span, given).at_token();
+    error.help("give the script's arguments after its name: `tapster SCRIPT ARG…`")
+}
+
+fn junk_error(junk: Junk, span: Span) -> Option<Diagnostic> {
+    let (code, message, text) = match junk {
+        Junk::UnclosedString => {
+            ("parse::unclosed-string", "Could not find matching closing quote", "the line ends before the string does")
+        }
+        Junk::UnclosedEmbeddedC => {
+            let message = "Could not find matching '%}' to close embedded function block";
+            ("parse::unclosed-code", message, "opened here")
+        }
+        // The parser stumbles over it and says what it expected instead.
+        Junk::Byte => return None,
+    };
+    Some(Diagnostic::error(code, message).label(span, text).at_token())
+}
+
+/// `}%` where `%}` was meant.
+fn odd_close(text: &str, token: Token, span: Span) -> Option<Diagnostic> {
+    let code = &text[token.start..token.end];
+    let at = code.find("}%").filter(|at| !code[*at..].starts_with("}%}"))?;
+    let start = span.start + at as u32;
+    let warning = Diagnostic::warning("parse::odd-close", "possible erroneous closing '}%', use '%}'?");
+    Some(warning.label(span, "").label(Span::new(start, start + 2), "here"))
+}

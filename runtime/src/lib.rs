@@ -1,0 +1,41 @@
+//! Runs what the compiler made: loads it into the kernel, attaches it, calls its handlers, prints.
+//!
+//! Of the compiler this crate knows the [image](tapster_compiler::image), the questions it
+//! [asks](tapster_compiler::world) and the [functions](tapster_compiler::host) native handlers call. It knows nothing of
+//! scripts but the positions that errors name.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`world`], [`slab`] | answer the compiler's questions about this machine |
+//! | [`session`] | the life of a run; the others are its parts |
+//! | [`load`], [`attach`] | image to kernel |
+//! | [`run`], [`host`] | what native handlers work on, and how they reach it |
+//! | [`globals`], [`table`], [`map`], [`walk`], [`interned`] | arrays, statistics, strings and stacks |
+//! | [`event`], [`timer`] | what wakes a session |
+//! | [`output`], [`symbol`], [`fault`], [`loss`] | what the user sees |
+//! | [`sys`] | every system call the standard library does not have |
+
+pub mod attach;
+pub mod event;
+pub mod fault;
+pub mod globals;
+pub mod host;
+pub mod interned;
+pub mod load;
+pub mod loss;
+pub mod map;
+pub mod output;
+pub mod privilege;
+pub mod run;
+pub mod session;
+pub mod slab;
+pub mod symbol;
+pub mod sys;
+pub mod table;
+pub mod timer;
+pub mod walk;
+pub mod world;
+
+pub use load::{LoadError, Rejection};
+pub use session::{Options, Outcome, Session};
+pub use world::Machine;

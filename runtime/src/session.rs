@@ -1,0 +1,330 @@
+//! The life of a run, as a chain of types: loaded, begun, attached, over.
+//!
+//! ```no_run
+//! # fn f(image: tapster_compiler::image::Image) -> Result<(), tapster_runtime::LoadError> {
+//! use tapster_runtime::session::{Options, Session};
+//! let outcome = Session::load(image, Options::default())?.begin().attach()?.run().finish();
+//! std::process::exit(outcome.code);
+//! # }
+//! ```
+//! Everything in the kernel hangs on descriptors that a stage owns: dropping it, or dying, leaves nothing behind.
+
+use crate::attach::{self, Attached};
+use crate::event::{Control, Rings};
+use crate::fault::Raised;
+use crate::load::{self, LoadError};
+use crate::loss::{self, Missed};
+use crate::output::Output;
+use crate::run::Run;
+use crate::sys::bpf;
+use crate::sys::wait::{self, Signals};
+use crate::timer::Timers;
+use std::fmt;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+use tapster_compiler::image::{Image, When};
+
+/// How a script is run.
+pub struct Options {
+    /// Says what is attached where and why, from 1 on.
+    pub verbose: u32,
+    /// Any loss makes the exit code 1.
+    pub strict: bool,
+    /// Ends the run, as `exit()` does.
+    pub timeout: Option<Duration>,
+    /// Run-time errors that do not end the run yet (`-DMAXERRORS`).
+    pub errors_max: u32,
+    /// What `target()` gives.
+    pub target: i64,
+    /// When this process started to work on the script: `attached … in` counts from here.
+    pub started: Instant,
+    /// Tells of a source position what stands there: `operator '/' at slab.stp:1:43`; empty where it is none.
+    pub place: Box<dyn Fn(u32) -> String>,
+    /// Standard output.
+    pub out: Box<dyn Write>,
+    /// Standard error.
+    pub err: Box<dyn Write>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            verbose: 0,
+            strict: false,
+            timeout: None,
+            errors_max: 0,
+            target: 0,
+            started: Instant::now(),
+            place: Box::new(|_| String::new()),
+            out: Box::new(std::io::stdout()),
+            err: Box::new(std::io::stderr()),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("verbose", &self.verbose).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the process shall exit with.
+    pub code: i32,
+    /// Run-time errors.
+    pub errors: u32,
+    /// What was lost, a line each; already said on standard error.
+    pub losses: Vec<String>,
+}
+
+/// A script whose programs are in the kernel and wait.
+#[derive(Debug)]
+pub struct Session(Core);
+
+/// Its begin handlers are through.
+#[derive(Debug)]
+pub struct Begun(Core);
+
+/// Its programs are attached.
+#[derive(Debug)]
+pub struct Running(Core);
+
+/// Nothing is attached any more.
+#[derive(Debug)]
+pub struct Over(Core);
+
+struct Core {
+    // Dropped in this order: nothing may run on what is going away.
+    attached: Attached,
+    programs: Vec<OwnedFd>,
+    rings: Rings,
+    run: Box<Run>,
+    missed: Vec<Missed>,
+    errors: u32,
+    errors_max: u32,
+    verbose: u32,
+    strict: bool,
+    timeout: Option<Duration>,
+    started: Instant,
+    place: Box<dyn Fn(u32) -> String>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("attached", &self.attached).field("errors", &self.errors).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Loads an image. From here on signals that would end the process end the session instead.
+    pub fn load(image: Image, options: Options) -> Result<Session, LoadError> {
+        let signals = Signals::collect().map_err(|source| LoadError::Signals { source })?;
+        let loaded = load::load(&image)?;
+        let rings = Rings::open(&image, &loaded.maps)?;
+        let (mut run, programs) = Run::new(image, loaded, Output::new(options.out, options.err), signals);
+        run.target = options.target;
+        Ok(Session(Core {
+            attached: Attached::default(),
+            programs,
+            rings,
+            run,
+            missed: Vec::new(),
+            errors: 0,
+            errors_max: options.errors_max,
+            verbose: options.verbose,
+            strict: options.strict,
+            timeout: options.timeout,
+            started: options.started,
+            place: options.place,
+        }))
+    }
+
+    /// Runs the begin handlers, in ascending order, until one ends the session.
+    pub fn begin(mut self) -> Begun {
+        let core = &mut self.0;
+        for handler in core.handlers(|when| if let When::Begin(order) = when { Some(order) } else { None }) {
+            core.run.look_for_signals();
+            if core.is_over() {
+                break;
+            }
+            core.call(handler);
+        }
+        core.run.output.flush();
+        Begun(self.0)
+    }
+}
+
+impl Begun {
+    /// Attaches all programs, unless the session is over already.
+    pub fn attach(mut self) -> Result<Running, LoadError> {
+        let core = &mut self.0;
+        core.run.look_for_signals();
+        if !core.is_over() {
+            core.attached = attach::attach(&core.run.image.programs, &core.programs)?;
+            core.tell_attached();
+        }
+        Ok(Running(self.0))
+    }
+}
+
+impl Running {
+    /// How many programs are attached.
+    pub fn attached(&self) -> usize {
+        self.0.attached.len()
+    }
+
+    /// Runs until `exit()`, an error, a signal or the timeout, and detaches.
+    pub fn run(mut self) -> Over {
+        let core = &mut self.0;
+        let mut timers = Timers::new(&core.run.image.handlers, Instant::now());
+        let end = core.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        while !core.is_over() {
+            core.turn(&mut timers, end);
+        }
+        core.detach();
+        Over(self.0)
+    }
+}
+
+impl Over {
+    /// Runs the end handlers, or the error handlers after an error, and says what was lost.
+    pub fn finish(mut self) -> Outcome {
+        let core = &mut self.0;
+        core.run.lose_patience();
+        if !core.has_failed() {
+            core.finally(|when| if let When::End(order) = when { Some(order) } else { None }, Core::has_failed);
+        }
+        if core.has_failed() {
+            core.finally(|when| if let When::Error(order) = when { Some(order) } else { None }, |_| false);
+        }
+        if core.run.is_cut_short() {
+            core.run.output.discard();
+        }
+        core.run.output.flush();
+        if core.errors > 0 {
+            core.run.output.warn(format_args!("Number of errors: {}, skipped probes: 0", core.errors));
+        }
+        let (image, run) = (&core.run.image, &core.run);
+        let losses = loss::warnings(image, |number| run.loss(number), &core.missed, run.globals.failures());
+        losses.iter().for_each(|loss| core.run.output.warn(loss));
+        let failed = core.has_failed() || core.strict && !losses.is_empty();
+        Outcome { code: failed.into(), errors: core.errors, losses }
+    }
+}
+
+impl Core {
+    /// The handlers that `order` picks, ascending; those of one number as they stand in the script.
+    fn handlers(&self, order: impl Fn(When) -> Option<i64>) -> Vec<usize> {
+        let handlers = self.run.image.handlers.iter().enumerate();
+        let mut picked: Vec<_> = handlers.filter_map(|(at, handler)| Some((order(handler.when)?, at))).collect();
+        picked.sort_unstable();
+        picked.into_iter().map(|(_, at)| at).collect()
+    }
+
+    fn call(&mut self, handler: usize) {
+        self.run.call(handler);
+        for raised in self.run.take_raised() {
+            self.report(raised);
+        }
+    }
+
+    /// Says a run-time error, as long as the run was not over before it.
+    fn report(&mut self, raised: Raised) {
+        if !self.has_failed() {
+            self.errors += 1;
+            let message = raised.message(&self.run.image, &self.place);
+            self.run.output.note(format_args!("ERROR: {message}"));
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.errors > self.errors_max
+    }
+
+    fn is_over(&self) -> bool {
+        self.run.is_exiting() || self.has_failed() || self.run.output.is_closed()
+    }
+
+    /// One turn of the loop: what the kernel sent, the timers that are due, then wait.
+    fn turn(&mut self, timers: &mut Timers, end: Option<Instant>) {
+        self.take_control();
+        let more = self.rings.render(&mut self.run);
+        let now = Instant::now();
+        while let (false, Some(handler)) = (self.is_over(), timers.due(now)) {
+            self.call(handler);
+        }
+        self.run.output.flush();
+        if end.is_some_and(|end| end <= now) {
+            self.run.exit();
+        }
+        if self.is_over() || more {
+            self.run.look_for_signals();
+            return;
+        }
+        let wake = [timers.next(), end].into_iter().flatten().min();
+        let timeout = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
+        let fds: Vec<BorrowedFd<'_>> = self.rings.fds().chain([self.run.signals().as_fd()]).collect();
+        // A failing wait would spin; there is no cause for one but a descriptor gone bad, which ends the run as well.
+        let waited = wait::readable(&fds, timeout);
+        drop(fds);
+        if waited.is_err() {
+            self.run.exit();
+        }
+        self.run.look_for_signals();
+    }
+
+    fn take_control(&mut self) {
+        let mut errors = Vec::new();
+        let run = &mut self.run;
+        self.rings.take_control(|control| match control {
+            Control::Exit => run.exit(),
+            Control::Error(raised) => errors.push(raised),
+        });
+        errors.into_iter().for_each(|raised| self.report(raised));
+    }
+
+    /// Detaches everything and takes what was sent until then.
+    fn detach(&mut self) {
+        self.count_missed();
+        self.attached = Attached::default();
+        self.take_control();
+        while self.rings.render(&mut self.run) {}
+        self.run.output.flush();
+    }
+
+    fn count_missed(&mut self) {
+        let kprobe = self.attached.missed();
+        let recursion = |program: &OwnedFd| bpf::program_stats(program.as_fd()).unwrap_or_default().recursion_misses;
+        let both = self.programs.iter().zip(kprobe);
+        self.missed = both.map(|(program, kprobe)| Missed { recursion: recursion(program), kprobe }).collect();
+    }
+
+    /// Runs the handlers that `order` picks, until `stop` or the user has had enough.
+    fn finally(&mut self, order: impl Fn(When) -> Option<i64>, stop: impl Fn(&Core) -> bool) {
+        for handler in self.handlers(order) {
+            self.run.look_for_signals();
+            if stop(self) || self.run.is_cut_short() {
+                break;
+            }
+            self.call(handler);
+        }
+    }
+
+    fn tell_attached(&mut self) {
+        if self.verbose == 0 {
+            return;
+        }
+        let output = &mut self.run.output;
+        for program in &self.run.image.programs {
+            output.note(format_args!("{}: {}", program.probe, program.attach.describe()));
+            program.why.iter().for_each(|why| output.note(format_args!("  {why}")));
+        }
+        let count = self.attached.len();
+        let probes = if count == 1 { "probe" } else { "probes" };
+        let taken = self.started.elapsed().as_secs_f64() * 1e3;
+        output.note(format_args!("attached {count} {probes} in {taken:.1} ms"));
+    }
+}

@@ -1,0 +1,279 @@
+//! Names of kernel addresses, from `/proc/kallsyms`.
+//!
+//! The file is read in one stream for all addresses wanted so far, and no table of all symbols is ever kept: 200,000
+//! lines pass through one buffer. Whoever holds stacks decides when; programs must still be loaded then, as their names
+//! vanish with them.
+
+use crate::privilege;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+
+/// Bytes read at once.
+const BUFFER: usize = 64 << 10;
+/// No function is this large: an address so far behind a symbol is not that symbol's (JIT code that is gone, say).
+const FUNCTION_MAX: u64 = 256 << 10;
+
+/// The function that an address lies in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name; the first in the file where several names have one address, as the kernel itself chooses.
+    pub name: Box<str>,
+    /// Its address.
+    pub start: u64,
+    /// Bytes to the next symbol, 0 where there is none.
+    pub size: u64,
+    /// Its module; `kernel` for the core kernel, `bpf` for eBPF programs and trampolines.
+    pub module: Box<str>,
+}
+
+/// What is known of kernel addresses.
+#[derive(Debug, Default)]
+pub struct Symbols {
+    known: HashMap<u64, Option<Symbol>>,
+    hidden: bool,
+}
+
+impl Symbols {
+    /// Learns the names of those addresses that are not known yet.
+    pub fn learn(&mut self, addresses: impl Iterator<Item = u64>) -> io::Result<()> {
+        let mut wanted: Vec<u64> = addresses.filter(|address| !self.known.contains_key(address)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted.is_empty() || self.hidden {
+            return Ok(());
+        }
+        self.learn_from(File::open("/proc/kallsyms")?, &wanted)
+    }
+
+    /// Learns from a text in place of the machine's.
+    #[cfg(test)]
+    pub(crate) fn learn_text(&mut self, kallsyms: &str, addresses: &[u64]) {
+        let mut wanted = addresses.to_vec();
+        wanted.sort_unstable();
+        self.learn_from(kallsyms.as_bytes(), &wanted).expect("a slice can be read");
+    }
+
+    fn learn_from(&mut self, file: impl Read, wanted: &[u64]) -> io::Result<()> {
+        let mut search = Search::new(wanted);
+        lines(file, |line| search.line(line))?;
+        self.hidden = search.highest == 0;
+        if !self.hidden {
+            self.known.extend(search.finish());
+        }
+        Ok(())
+    }
+
+    /// The function that an address lies in, where it has been learned.
+    pub fn get(&self, address: u64) -> Option<&Symbol> {
+        self.known.get(&address)?.as_ref()
+    }
+
+    /// Why no address has a name, where the kernel hides its addresses.
+    pub fn hidden(&self) -> Option<&'static str> {
+        self.hidden.then(|| match privilege::may_see_addresses() {
+            true => "addresses in /proc/kallsyms are hidden (kernel.kptr_restrict=2): stacks are printed without names",
+            false => "CAP_SYSLOG is missing, so addresses in /proc/kallsyms are hidden: stacks are printed without names",
+        })
+    }
+}
+
+/// Calls `each` with every line, without its line feed.
+fn lines(mut file: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    let mut kept = 0;
+    loop {
+        let read = match file.read(&mut buffer[kept..]) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let end = kept + read;
+        let mut from = 0;
+        while let Some(len) = buffer[from..end].iter().position(|byte| *byte == b'\n') {
+            each(&buffer[from..from + len]);
+            from += len + 1;
+        }
+        // A line longer than the buffer is none of ours: names have at most 511 bytes.
+        kept = if end - from < BUFFER { end - from } else { 0 };
+        buffer.copy_within(from..from + kept, 0);
+    }
+    each(&buffer[..kept]);
+    Ok(())
+}
+
+/// The nearest symbols around wanted addresses.
+///
+/// A symbol is remembered only at the first wanted address at or behind it, and as the end of the last one before it;
+/// what lies between two wanted addresses is passed on at the end.
+struct Search<'a> {
+    wanted: &'a [u64],
+    below: Vec<Option<Candidate>>,
+    above: Vec<u64>,
+    highest: u64,
+}
+
+#[derive(Clone, Default)]
+struct Candidate {
+    start: u64,
+    name: Vec<u8>,
+    module: Vec<u8>,
+}
+
+impl<'a> Search<'a> {
+    fn new(wanted: &'a [u64]) -> Search<'a> {
+        Search { wanted, below: vec![None; wanted.len()], above: vec![u64::MAX; wanted.len()], highest: 0 }
+    }
+
+    /// Takes `ffffffff81000000 T _text`, behind a tab `[module]`.
+    fn line(&mut self, line: &[u8]) {
+        let Some((start, kind, rest)) = split(line) else { return };
+        self.highest = self.highest.max(start);
+        let at = self.wanted.partition_point(|address| *address < start);
+        if let Some(above) = at.checked_sub(1).map(|before| &mut self.above[before]) {
+            *above = (*above).min(start);
+        }
+        if !matches!(kind, b't' | b'T' | b'w' | b'W') || at == self.wanted.len() {
+            return;
+        }
+        let best = &mut self.below[at];
+        if best.as_ref().is_some_and(|best| best.start >= start) {
+            return;
+        }
+        let (name, module) = match rest.iter().position(|byte| *byte == b'\t') {
+            Some(tab) => (&rest[..tab], rest[tab + 1..].trim_ascii()),
+            None => (rest, &b"[kernel]"[..]),
+        };
+        // The allocations of the last candidate are used again: the file is sorted, so each is replaced many times.
+        let best = best.get_or_insert_default();
+        best.start = start;
+        best.name.clear();
+        best.name.extend_from_slice(name);
+        best.module.clear();
+        best.module.extend_from_slice(module);
+    }
+
+    fn finish(mut self) -> impl Iterator<Item = (u64, Option<Symbol>)> {
+        for at in 1..self.wanted.len() {
+            let (before, from) = self.below.split_at_mut(at);
+            let nearer = |here: &Candidate| before[at - 1].as_ref().is_none_or(|there| there.start <= here.start);
+            if !from[0].as_ref().is_some_and(nearer) {
+                from[0].clone_from(&before[at - 1]);
+            }
+        }
+        for at in (1..self.wanted.len()).rev() {
+            self.above[at - 1] = self.above[at - 1].min(self.above[at]);
+        }
+        let found = self.wanted.iter().zip(self.below).zip(self.above);
+        found.map(|((address, below), above)| (*address, below.and_then(|below| symbol(*address, &below, above))))
+    }
+}
+
+fn symbol(address: u64, below: &Candidate, above: u64) -> Option<Symbol> {
+    if address - below.start >= FUNCTION_MAX {
+        return None;
+    }
+    let module = below.module.strip_prefix(b"[").and_then(|m| m.strip_suffix(b"]")).unwrap_or(&below.module);
+    Some(Symbol {
+        name: String::from_utf8_lossy(&below.name).into(),
+        start: below.start,
+        size: if above == u64::MAX { 0 } else { above - below.start },
+        module: String::from_utf8_lossy(module).into(),
+    })
+}
+
+fn split(line: &[u8]) -> Option<(u64, u8, &[u8])> {
+    let digits = line.iter().position(|byte| *byte == b' ')?;
+    let mut start = 0;
+    for digit in &line[..digits] {
+        start = start << 4 | u64::from(char::from(*digit).to_digit(16)?);
+    }
+    let [kind, b' ', rest @ ..] = &line[digits + 1..] else { return None };
+    Some((start, *kind, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KALLSYMS: &str = "\
+0000000000000000 A fixed_percpu_data
+ffffffff81000000 T _stext
+ffffffff81000000 T _text
+ffffffff81000100 t helper.isra.0
+ffffffff81000180 d data_inside
+ffffffff81000200 W weak
+ffffffff81000300 T last
+ffffffff82000000 D data
+ffffffffc0100000 t mod_init\t[ext4]
+ffffffffc0000000 t other\t[nvme]
+ffffffffc0000080 t other2\t[nvme]
+ffffffffc0200000 t bpf_prog_6deef7357e7b4530_slab\t[bpf]
+";
+
+    fn learned(text: &str, wanted: &[u64]) -> Symbols {
+        let mut symbols = Symbols::default();
+        symbols.learn_from(text.as_bytes(), wanted).expect("a slice can be read");
+        symbols
+    }
+
+    fn shown(symbols: &Symbols, address: u64) -> String {
+        symbols.get(address).map_or("?".into(), |s| {
+            format!("{}+{:#x}/{:#x} [{}]", s.name, address - s.start, s.size, s.module)
+        })
+    }
+
+    #[test]
+    fn an_address_gets_the_first_name_of_the_text_symbol_below_it() {
+        let wanted = [0xffff_ffff_8100_0010, 0xffff_ffff_8100_0190, 0xffff_ffff_8100_0200, 0xffff_ffff_c000_0010];
+        let symbols = learned(KALLSYMS, &wanted);
+        assert_eq!(shown(&symbols, wanted[0]), "_stext+0x10/0x100 [kernel]");
+        assert_eq!(shown(&symbols, wanted[1]), "helper.isra.0+0x90/0x100 [kernel]");
+        assert_eq!(shown(&symbols, wanted[2]), "weak+0x0/0x100 [kernel]");
+        assert_eq!(shown(&symbols, wanted[3]), "other+0x10/0x80 [nvme]");
+    }
+
+    #[test]
+    fn several_addresses_in_one_function_all_get_its_name() {
+        let wanted = [0xffff_ffff_8100_0101, 0xffff_ffff_8100_0102, 0xffff_ffff_8100_0103];
+        let symbols = learned(KALLSYMS, &wanted);
+        for address in wanted {
+            assert_eq!(shown(&symbols, address), format!("helper.isra.0+{:#x}/0x80 [kernel]", address & 0xff));
+        }
+    }
+
+    #[test]
+    fn an_address_far_behind_every_symbol_has_no_name() {
+        let wanted = [0x1000, 0xffff_ffff_a000_0000, 0xffff_ffff_c020_0010];
+        let symbols = learned(KALLSYMS, &wanted);
+        assert_eq!(shown(&symbols, wanted[0]), "?");
+        assert_eq!(shown(&symbols, wanted[1]), "?");
+        assert_eq!(shown(&symbols, wanted[2]), "bpf_prog_6deef7357e7b4530_slab+0x10/0x0 [bpf]");
+    }
+
+    #[test]
+    fn hidden_addresses_are_noticed() {
+        let hidden = KALLSYMS.lines().map(|line| format!("{:016x}{}\n", 0, &line[16..])).collect::<String>();
+        let symbols = learned(&hidden, &[0xffff_ffff_8100_0010]);
+        assert!(symbols.hidden().is_some());
+        assert!(learned(KALLSYMS, &[1]).hidden().is_none());
+    }
+
+    #[test]
+    fn lines_are_whole_wherever_reads_end() {
+        struct Dribble<'a>(&'a [u8]);
+        impl Read for Dribble<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let len = self.0.len().min(7).min(buffer.len());
+                buffer[..len].copy_from_slice(&self.0[..len]);
+                self.0 = &self.0[len..];
+                Ok(len)
+            }
+        }
+        let mut seen = Vec::new();
+        lines(Dribble(KALLSYMS.trim_end().as_bytes()), |line| seen.push(String::from_utf8_lossy(line).into_owned()))
+            .expect("reads");
+        assert_eq!(seen, KALLSYMS.lines().collect::<Vec<_>>());
+    }
+}

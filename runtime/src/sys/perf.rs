@@ -1,0 +1,47 @@
+//! Kprobes as perf events: they vanish with their descriptor, unlike those of tracefs.
+
+use super::{check, own};
+use aya_obj::generated::perf_event_attr;
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// Where the kernel says the type number of its kprobe PMU; missing without `CONFIG_KPROBE_EVENTS`.
+pub const KPROBE_TYPE: &str = "/sys/bus/event_source/devices/kprobe/type";
+
+/// The type of a PMU, from its file in sysfs.
+pub fn pmu_type(path: &str) -> io::Result<u32> {
+    fs::read_to_string(path)?.trim().parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Opens a kprobe at a function's entry, on all CPUs and for all processes.
+pub fn open_kprobe(pmu: u32, function: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: the structure is plain numbers, for which zero is valid.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.type_ = pmu;
+    attr.size = size_of::<perf_event_attr>() as u32;
+    attr.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
+    /// `PERF_FLAG_FD_CLOEXEC` of include/uapi/linux/perf_event.h.
+    const CLOEXEC: libc::c_ulong = 1 << 3;
+    // SAFETY: `attr` and the name it points to live through the call. With pid -1 one CPU must be named; a kprobe fires on
+    // all of them nevertheless (kernel/events/core.c, perf_kprobe_event_init).
+    own(unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attr, -1, 0, -1, CLOEXEC) })
+}
+
+/// Arms an event.
+pub fn enable(event: BorrowedFd<'_>) -> io::Result<()> {
+    /// `_IO('$', 0)` of include/uapi/linux/perf_event.h.
+    const ENABLE: libc::c_ulong = 0x2400;
+    // SAFETY: the request takes no pointer.
+    check(unsafe { libc::ioctl(event.as_raw_fd(), ENABLE as _, 0) }.into()).map(drop)
+}
+
+/// Attaches a program to an event, for kernels without links of this kind (before Linux 5.15).
+pub fn set_program(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    /// `_IOW('$', 8, __u32)`.
+    const SET_BPF: libc::c_ulong = 0x4004_2408;
+    // SAFETY: the request takes a descriptor by value.
+    check(unsafe { libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) }.into()).map(drop)
+}

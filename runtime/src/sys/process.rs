@@ -1,0 +1,141 @@
+//! Facts of this process and the machine it runs on.
+
+use super::check;
+use std::io;
+use std::mem::MaybeUninit;
+
+/// `CAP_*` numbers of include/uapi/linux/capability.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[expect(missing_docs, reason = "named as the kernel names them")]
+pub enum Capability {
+    SysAdmin = 21,
+    Syslog = 34,
+    Perfmon = 38,
+    Bpf = 39,
+}
+
+/// Whether this thread has a capability in effect. Unknown counts as yes: the kernel will tell.
+pub fn has_capability(capability: Capability) -> bool {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    /// `_LINUX_CAPABILITY_VERSION_3`: two words a set.
+    const VERSION: u32 = 0x2008_0522;
+    let mut header = Header { version: VERSION, pid: 0 };
+    // Per word: effective, permitted, inheritable.
+    let mut data = [[0u32; 3]; 2];
+    // SAFETY: version 3 writes exactly two `__user_cap_data_struct` of three words, which `data` holds.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
+    if check(result).is_err() {
+        return true;
+    }
+    let number = capability as usize;
+    data[number / 32][0] >> (number % 32) & 1 == 1
+}
+
+/// The kernel's release string, as `uname -r` prints it.
+pub fn release() -> String {
+    let mut name = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: `uname` fills the structure, and zeros are a valid one where it fails.
+    let name = unsafe {
+        libc::uname(name.as_mut_ptr());
+        name.assume_init()
+    };
+    let bytes: Vec<u8> = name.release.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// This thread's name, as `execname()` gives it.
+pub fn comm() -> [u8; 16] {
+    let mut name = [0u8; 16];
+    // SAFETY: the call writes at most 16 bytes, NUL included.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
+/// Ids of this process: pid, tid, parent, then user and group, real and effective.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "named as the calls are")]
+pub enum Id {
+    Pid,
+    Tid,
+    Ppid,
+    Uid,
+    Euid,
+    Gid,
+    Egid,
+}
+
+/// One of this process's ids.
+pub fn id(which: Id) -> i64 {
+    // SAFETY: these calls read a number and cannot fail.
+    unsafe {
+        match which {
+            Id::Pid => libc::getpid().into(),
+            Id::Tid => libc::gettid().into(),
+            Id::Ppid => libc::getppid().into(),
+            Id::Uid => libc::getuid().into(),
+            Id::Euid => libc::geteuid().into(),
+            Id::Gid => libc::getgid().into(),
+            Id::Egid => libc::getegid().into(),
+        }
+    }
+}
+
+/// The CPU this thread runs on.
+pub fn cpu() -> i64 {
+    // SAFETY: reads a number.
+    unsafe { libc::sched_getcpu() }.into()
+}
+
+/// A clock, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// Since 1970, `CLOCK_REALTIME`.
+    Wall,
+    /// As `bpf_ktime_get_ns` counts, `CLOCK_MONOTONIC`.
+    Monotonic,
+    /// CPU time of this process.
+    Cpu,
+}
+
+/// Reads a clock.
+pub fn now(clock: Clock) -> u64 {
+    let id = match clock {
+        Clock::Wall => libc::CLOCK_REALTIME,
+        Clock::Monotonic => libc::CLOCK_MONOTONIC,
+        Clock::Cpu => libc::CLOCK_PROCESS_CPUTIME_ID,
+    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the result; these clocks always exist.
+    unsafe { libc::clock_gettime(id, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The largest memory this process has had resident, in bytes.
+pub fn peak_memory() -> io::Result<u64> {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call fills the structure.
+    check(unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) }.into())?;
+    // SAFETY: filled, as the call succeeded.
+    Ok(unsafe { usage.assume_init() }.ru_maxrss as u64 * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_starts_with_a_number() {
+        assert!(release().starts_with(|c: char| c.is_ascii_digit()));
+    }
+
+    #[test]
+    fn a_process_knows_its_name_and_ids() {
+        assert_eq!(id(Id::Pid), i64::from(std::process::id()));
+        assert!(comm()[0] != 0);
+    }
+}

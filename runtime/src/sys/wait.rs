@@ -1,0 +1,86 @@
+//! Waiting: descriptors, signals and a deadline in one call.
+
+use super::{check, own};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// The signals that end a session.
+const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
+/// Takes the ending signals away from this thread's handlers and collects them on a descriptor.
+///
+/// Dropping it gives them back; one that came meanwhile and was not [taken](Signals::take) then acts as it would have.
+#[derive(Debug)]
+pub struct Signals {
+    fd: OwnedFd,
+    before: libc::sigset_t,
+}
+
+impl Signals {
+    /// Starts collecting.
+    pub fn collect() -> io::Result<Signals> {
+        let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: all pointers are to live sets, and the numbers are those of signals.
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in ENDING {
+                libc::sigaddset(set.as_mut_ptr(), signal);
+            }
+            let fd = own(libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())?;
+            let error = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+            if error != 0 {
+                return Err(io::Error::from_raw_os_error(error));
+            }
+            Ok(Signals { fd, before: before.assume_init() })
+        }
+    }
+
+    /// How many have come since the last call.
+    pub fn take(&self) -> u32 {
+        let mut count = 0;
+        let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
+        loop {
+            let size = size_of::<libc::signalfd_siginfo>();
+            // SAFETY: the buffer holds the one structure that is asked for.
+            let read = unsafe { libc::read(self.fd.as_raw_fd(), info.as_mut_ptr().cast(), size) };
+            if read != size as isize {
+                return count;
+            }
+            count += 1;
+        }
+    }
+}
+
+impl std::os::fd::AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // SAFETY: the set was filled by the call that blocked them.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
+    }
+}
+
+/// Waits until one of the descriptors can be read, or the time is over. Gives whether one can.
+pub fn readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<bool> {
+    const MOST: usize = 8;
+    let mut polled = [libc::pollfd { fd: -1, events: 0, revents: 0 }; MOST];
+    for (entry, fd) in polled.iter_mut().zip(fds) {
+        *entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    }
+    let time = timeout.map(|t| libc::timespec { tv_sec: t.as_secs() as _, tv_nsec: t.subsec_nanos().into() });
+    let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let count = fds.len().min(MOST) as libc::nfds_t;
+    // SAFETY: `polled` holds `count` entries; `time` is null or points to a live value.
+    match check(unsafe { libc::ppoll(polled.as_mut_ptr(), count, time, std::ptr::null()) }.into()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+        Err(error) => Err(error),
+    }
+}

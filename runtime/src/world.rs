@@ -1,0 +1,140 @@
+//! The machine we run on, as the compiler asks for it.
+//!
+//! Nothing is read before it is asked for, and every answer is kept: a script without kernel handlers costs no look at
+//! the kernel. What follows from the facts is the compiler's business.
+
+use crate::privilege::{self, Denied};
+use crate::slab;
+use crate::sys::bpf::{self, ProgramKind, ProgramSpec};
+use crate::sys::memory::FileBytes;
+use crate::sys::{errno_name, perf, process};
+use std::cell::OnceCell;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, World};
+
+/// `r0 = 0; exit`.
+const RETURN_ZERO: [u64; 2] = [0xb7, 0x95];
+/// `r0 = 4; r1 = 2; r0 s/= r1; exit`: signed division is an offset of 1 in the division instruction.
+const SIGNED_DIVISION: [u64; 4] = [0x04 << 32 | 0xb7, 0x02 << 32 | 0x01b7, 0x01 << 16 | 0x103f, 0x95];
+
+/// The running machine.
+#[derive(Debug, Default)]
+pub struct Machine {
+    release: OnceCell<String>,
+    btf: BtfFile,
+    features: OnceCell<Features>,
+}
+
+/// A file of BTF and, behind it, the next one asked for: references into earlier files stay valid.
+#[derive(Debug, Default)]
+struct BtfFile {
+    content: OnceCell<(String, Option<FileBytes>)>,
+    next: OnceCell<Box<BtfFile>>,
+}
+
+impl BtfFile {
+    fn of(&self, module: &str) -> Option<&[u8]> {
+        let (name, bytes) = self.content.get_or_init(|| (module.into(), read_btf(module)));
+        if name == module { bytes.as_ref().map(FileBytes::bytes) } else { self.next.get_or_init(Box::default).of(module) }
+    }
+}
+
+fn read_btf(module: &str) -> Option<FileBytes> {
+    if module.is_empty() || module.contains('/') || module.starts_with('.') {
+        return None;
+    }
+    FileBytes::open(&format!("/sys/kernel/btf/{module}")).ok()
+}
+
+impl Machine {
+    /// The machine; reads nothing yet.
+    pub fn new() -> Machine {
+        Machine::default()
+    }
+
+    /// Whether this process may load and attach programs; says what it lacks.
+    pub fn permits_tracing(&self) -> Result<(), Denied> {
+        privilege::check()
+    }
+}
+
+impl World for Machine {
+    fn release(&self) -> &str {
+        self.release.get_or_init(process::release)
+    }
+
+    fn btf(&self, module: &str) -> Option<&[u8]> {
+        self.btf.of(module)
+    }
+
+    fn features(&self) -> Features {
+        *self.features.get_or_init(|| Features { cpu_v4: loads(ProgramKind::SocketFilter, &SIGNED_DIVISION).is_ok() })
+    }
+
+    fn offers(&self, rung: Rung, _function: &str, btf_id: u32) -> Result<(), Refusal> {
+        match rung {
+            Rung::Fentry => match loads(ProgramKind::Fentry(btf_id), &RETURN_ZERO) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(refusal(&error, "when loading a trial program")),
+            },
+            Rung::KprobeMulti => offers_kprobe_multi(),
+            Rung::Kprobe => match perf::pmu_type(perf::KPROBE_TYPE) {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Err(Refusal("this kernel is built without kprobe events".into()))
+                }
+                Err(error) => Err(refusal(&error, &format!("when reading {}", perf::KPROBE_TYPE))),
+            },
+            Rung::Tracepoint => Ok(()),
+        }
+    }
+
+    fn slab_caches(&self) -> Option<Vec<SlabCache>> {
+        let listed = fs::read_to_string("/proc/slabinfo").unwrap_or_default();
+        let caches = slab::caches(slab::directory("/sys/kernel/slab"), slab::listed(&listed));
+        (!caches.is_empty()).then_some(caches)
+    }
+}
+
+fn loads(kind: ProgramKind, code: &[u64]) -> io::Result<std::os::fd::OwnedFd> {
+    bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, debug: None })
+}
+
+fn refusal(error: &io::Error, when: &str) -> Refusal {
+    Refusal(format!("{} {when}", errno_name(error)))
+}
+
+fn offers_kprobe_multi() -> Result<(), Refusal> {
+    let program = loads(ProgramKind::KprobeMulti, &RETURN_ZERO)
+        .map_err(|error| refusal(&error, "when loading a trial program"))?;
+    let answer = bpf::ask_kprobe_multi(program.as_fd());
+    match answer.raw_os_error() {
+        Some(libc::EFAULT) => Ok(()),
+        Some(libc::EOPNOTSUPP) => Err(Refusal("this kernel is built without fprobe (EOPNOTSUPP)".into())),
+        Some(libc::EINVAL) => Err(Refusal("this kernel has no kprobe.multi links (before 5.18)".into())),
+        _ => Err(refusal(&answer, "when asking for a trial link")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_is_no_name_has_no_btf() {
+        let machine = Machine::new();
+        assert_eq!(machine.btf("../btf/vmlinux"), None);
+        assert_eq!(machine.btf("no_such_module"), None);
+    }
+
+    #[test]
+    fn btf_stays_where_it_was_when_another_module_is_read() {
+        let machine = Machine::new();
+        let Some(first) = machine.btf("vmlinux") else { return };
+        let _ = machine.btf("no_such_module");
+        assert!(std::ptr::eq(first, machine.btf("vmlinux").expect("still there")));
+        assert_eq!(first[..2], [0x9f, 0xeb]);
+    }
+}

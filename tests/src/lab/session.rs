@@ -1,0 +1,206 @@
+//! All jobs of one kernel in one boot.
+//!
+//! The runner in the guest (`src/bin/guest.rs`) tells its progress in lines ([`Event`]); when a guest hangs or dies, the
+//! job it was at is the suspect, and a second boot tries what is left, the suspect last. A job that takes the guest
+//! down twice has failed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::image::{BIN, CASES, Image};
+use super::kernels::Kernel;
+use super::qemu::{self, Options, Said};
+use super::{Scratch, apt};
+use crate::job::Verdict;
+use crate::workspace;
+
+/// Programs that the lab calls, and the Debian packages they come in.
+const TOOLS: &[(&str, &str)] = &[
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox-static"),
+    ("lz4", "lz4"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
+];
+
+/// Where the guest finds the names of the jobs to run.
+pub const JOB_LIST: &str = "/tests/jobs";
+
+/// Makes sure that the lab's tools are installed, once a process.
+pub fn tools() -> Result<(), String> {
+    static READY: OnceLock<Result<(), String>> = OnceLock::new();
+    let install = || {
+        let _held = super::lock().map_err(|e| format!("lab: {e}"))?;
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+        let found = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).exists());
+        let missing: Vec<&str> = TOOLS.iter().filter(|row| !found(row.0)).map(|row| row.1).collect();
+        if missing.is_empty() { Ok(()) } else { apt::install(&missing) }
+    };
+    READY.get_or_init(install).clone()
+}
+
+/// Boots a kernel and runs these jobs; each gets a verdict.
+pub fn run(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<BTreeMap<String, Verdict>, String> {
+    let mut verdicts = BTreeMap::new();
+    let mut left = jobs.to_vec();
+    for attempt in 1..=2 {
+        let said = boot(kernel, tapster, &left).map_err(|e| format!("kernel {}: {e}", kernel.name))?;
+        let told = read_events(&said.stdout);
+        verdicts.extend(told.verdicts);
+        left.retain(|name| !verdicts.contains_key(name));
+        if left.is_empty() {
+            break;
+        }
+        // The suspect goes last, so that it cannot take the others with it.
+        left.sort_by_key(|name| Some(name) == told.unfinished.as_ref());
+        eprintln!("lab: {} gave no verdict on {} jobs in boot {attempt}", kernel.name, left.len());
+        if attempt == 2 {
+            let post_mortem = post_mortem(&said, told.unfinished.as_deref());
+            verdicts.extend(left.drain(..).map(|name| (name, Verdict::Fail(post_mortem.clone()))));
+        }
+    }
+    Ok(verdicts)
+}
+
+fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<Said, String> {
+    tools()?;
+    let scratch = Scratch::new().map_err(|e| e.to_string())?;
+    let initramfs = scratch.path().join("initramfs");
+    let image = || {
+        let mut image = standard_image(&format!("exec {BIN}/guest {CASES} {JOB_LIST}\n"), tapster)?;
+        image.text(JOB_LIST, &jobs.join("\n"));
+        image.write(&initramfs)
+    };
+    image().map_err(|e| format!("initramfs: {e}"))?;
+    qemu::boot(kernel, &initramfs, &Options::default()).map_err(|e| e.to_string())
+}
+
+/// An image with Tapster under its name, the helper programs and the corpus, to run a shell script.
+pub fn standard_image(job: &str, tapster: &Path) -> std::io::Result<Image> {
+    let mut image = Image::new(job)?;
+    image.program(tapster, "tapster")?;
+    for helper in ["guest", "storm", "counter"] {
+        image.program(&workspace::binaries().join(helper), helper)?;
+    }
+    image.tree(&workspace::cases(), CASES)?;
+    // Where `../../../scripts` leads from a case.
+    image.tree(&workspace::root().join("scripts"), "/scripts")?;
+    Ok(image)
+}
+
+fn post_mortem(said: &Said, suspect: Option<&str>) -> String {
+    let tail = |text: &str| {
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    };
+    let suspect = suspect.map_or("between jobs".into(), |name| format!("at {name}"));
+    let status = said.status.map_or("gave no status".into(), |status| format!("said {status}"));
+    format!("the guest {status}, {suspect}\n--- console\n{}\n--- stderr\n{}", tail(&said.console), tail(&said.stderr))
+}
+
+/// One line of the runner in the guest.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A job begins.
+    Start(String),
+    /// A job has ended.
+    End(String, Verdict),
+}
+
+/// A failure message is cut here: serial ports are slow.
+const MESSAGE_BYTES_MAX: usize = 16 << 10;
+
+impl Event {
+    /// The line.
+    pub fn line(&self) -> String {
+        match self {
+            Event::Start(name) => format!("start\t{name}\n"),
+            Event::End(name, Verdict::Pass) => format!("pass\t{name}\n"),
+            Event::End(name, Verdict::Skip(reason)) => format!("skip\t{name}\t{}\n", escape(reason)),
+            Event::End(name, Verdict::Fail(message)) => format!("fail\t{name}\t{}\n", escape(message)),
+        }
+    }
+
+    /// Reads a line.
+    pub fn parse(line: &str) -> Option<Event> {
+        let mut parts = line.splitn(3, '\t');
+        let (word, name, rest) = (parts.next()?, parts.next()?.to_owned(), parts.next());
+        Some(match word {
+            "start" => Event::Start(name),
+            "pass" => Event::End(name, Verdict::Pass),
+            "skip" => Event::End(name, Verdict::Skip(unescape(rest?))),
+            "fail" => Event::End(name, Verdict::Fail(unescape(rest?))),
+            _ => return None,
+        })
+    }
+}
+
+fn escape(text: &str) -> String {
+    let cut = text.floor_char_boundary(MESSAGE_BYTES_MAX);
+    text[..cut].replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            other => out.extend(other),
+        }
+    }
+    out
+}
+
+/// What a boot told of its jobs.
+#[derive(Debug, Default)]
+struct Told {
+    verdicts: BTreeMap<String, Verdict>,
+    unfinished: Option<String>,
+}
+
+fn read_events(text: &str) -> Told {
+    let mut told = Told::default();
+    // A line that was cut by the guest's death is no event.
+    let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    for event in lines.filter_map(|line| Event::parse(line.trim_end_matches('\r'))) {
+        match event {
+            Event::Start(name) => told.unfinished = Some(name),
+            Event::End(name, verdict) => {
+                told.unfinished = None;
+                told.verdicts.insert(name, verdict);
+            }
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_survive_the_wire() {
+        for event in [
+            Event::Start("slab/by_execname@kprobe".into()),
+            Event::End("a".into(), Verdict::Pass),
+            Event::End("a".into(), Verdict::Skip("no kprobes".into())),
+            Event::End("a".into(), Verdict::Fail("line 1\n\tC:\\new\\\n".into())),
+        ] {
+            assert_eq!(Event::parse(event.line().trim_end_matches('\n')), Some(event));
+        }
+    }
+
+    #[test]
+    fn the_job_at_which_a_guest_died_is_known() {
+        let told = read_events("start\ta\npass\ta\nstart\tb\nfail\tb\tbecau");
+        assert_eq!(told.verdicts.len(), 1);
+        assert_eq!(told.unfinished.as_deref(), Some("b"));
+    }
+}

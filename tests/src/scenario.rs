@@ -1,0 +1,39 @@
+//! Tests that a script and its output cannot say: functions, named and gated like cases.
+
+use crate::facts::{Fact, Rung};
+use crate::job::Env;
+
+pub mod ending;
+pub mod judge;
+pub mod load;
+
+/// One of them.
+#[derive(Debug)]
+pub struct Scenario {
+    /// `suite/what_holds`
+    pub name: &'static str,
+    /// What the kernel must offer.
+    pub needs: &'static [Fact],
+    /// Run once for each of these (empty: once).
+    pub rungs: &'static [Rung],
+    /// The test.
+    pub run: fn(&Env, Option<Rung>) -> Result<(), String>,
+}
+
+const LADDER: &[Rung] = &[Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe, Rung::Tracepoint];
+
+/// All of them.
+pub const ALL: &[Scenario] = &[
+    Scenario { name: "judge/two_counters_agree", needs: &[Fact::Live], rungs: &[], run: judge::counters_agree },
+    Scenario { name: "judge/a_leak_is_seen", needs: &[Fact::Live], rungs: &[], run: judge::leak_is_seen },
+    Scenario {
+        name: "truth/counts_and_stacks_under_load",
+        needs: &[Fact::Live],
+        rungs: LADDER,
+        run: load::counts_and_stacks,
+    },
+    Scenario { name: "truth/stacks_hold_the_call_site", needs: &[Fact::Live], rungs: &[], run: load::call_sites },
+    Scenario { name: "ending/exit_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::exit },
+    Scenario { name: "ending/interrupt_at_any_moment", needs: &[Fact::Live], rungs: &[], run: ending::interrupt },
+    Scenario { name: "ending/kill_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::kill },
+];

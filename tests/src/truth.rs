@@ -1,0 +1,7 @@
+//! Counting what Tapster counts, by other means.
+//!
+//! [`counter`] counts events with a program of its own, `storm` (a program beside this) causes them, [`stack`] reads
+//! the stacks that Tapster prints and holds them against `/proc/kallsyms`.
+
+pub mod counter;
+pub mod stack;
