@@ -2,6 +2,7 @@
 
 use crate::assemble::assemble;
 use crate::check::{Checked, Options};
+use crate::hir::Place;
 use crate::host::HostTable;
 use crate::image::Image;
 use crate::kernel::btf::Btf;
@@ -12,7 +13,9 @@ use tapster_lang::{Diagnostic, SourceMap};
 
 /// Lowers a checked script for a machine.
 pub fn lower_for(checked: &mut Checked, world: &dyn World, options: &Options) -> Lowered {
-    lower(&mut checked.program, options, facts(world))
+    let in_kernel = checked.program.probes.iter().any(|probe| matches!(probe.place, Place::Kernel { .. }));
+    let facts = if in_kernel { facts(world) } else { KernelFacts::default() };
+    lower(&mut checked.program, options, facts)
 }
 
 /// Makes the image of a lowered script.

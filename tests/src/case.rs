@@ -54,10 +54,10 @@ pub struct Case {
 pub enum Action {
     /// Run it.
     Run,
-    /// Stop after a pass of SystemTap's numbering.
-    Pass(u8),
     /// Print a representation.
     Emit(String),
+    /// The same, but only whether it comes about counts.
+    Reach(&'static str),
     /// Options and arguments only, without the file.
     Command,
 }
@@ -90,8 +90,8 @@ impl Case {
     pub fn command_line(&self, rung: Option<Rung>) -> Vec<String> {
         let mut line = match &self.action {
             Action::Run | Action::Command => vec![],
-            Action::Pass(n) => vec![format!("-p{n}")],
             Action::Emit(what) => vec!["--emit".into(), what.clone()],
+            Action::Reach(what) => vec!["--emit".into(), (*what).into()],
         };
         if let Some(rung) = rung {
             line.extend(["--attach".into(), rung.name().into()]);
@@ -163,6 +163,7 @@ fn parse(name: String, path: PathBuf, text: &str) -> Result<Case, String> {
         return Err("the first line must say `//! test: run`, or what else is to be done".into());
     }
     case.expect.tolerates_notes |= case.during.is_some() || case.options.iter().any(|o| o.starts_with("-v"));
+    case.expect.ignores_stdout = matches!(case.action, Action::Reach(_));
     case.expect.codes.clone_from(&case.codes);
     Ok(case)
 }
@@ -190,9 +191,9 @@ fn directive(case: &mut Case, key: &str, value: &str) -> Result<(), String> {
 fn action(value: &str) -> Result<Action, String> {
     Ok(match value.split_once(' ').unwrap_or((value, "")) {
         ("run", "") => Action::Run,
-        ("parse", "") => Action::Pass(1),
-        ("check", "") => Action::Pass(2),
-        ("compile", "") => Action::Pass(4),
+        ("parse", "") => Action::Reach("ast"),
+        ("check", "") => Action::Reach("hir"),
+        ("compile", "") => Action::Reach("image"),
         ("command", "") => Action::Command,
         ("emit", what) if !what.is_empty() => Action::Emit(what.trim().to_owned()),
         _ => return Err(format!("`test: {value}`: run, parse, check, compile, emit WHAT or command")),

@@ -2,7 +2,8 @@
 //!
 //! The steps run in this order, each in a file of its own: [`declare`] collects globals, [`build`] resolves every name
 //! at every place a probe stands, [`infer`] gives types, [`usage`] finds out who uses what, [`refine`] works out what
-//! is constant, [`shape`] how long strings can get. Each goes on after an error, so that a run reports all of them.
+//! is constant, [`shape`] how long strings can get, and [`sides`] refuses what a handler cannot do where it runs. Each
+//! goes on after an error, so that a run reports all of them.
 
 mod build;
 mod build_expr;
@@ -10,8 +11,9 @@ mod caches;
 mod declare;
 mod format;
 mod infer;
-pub(crate) mod shape;
 mod refine;
+pub(crate) mod shape;
+mod sides;
 mod target;
 mod usage;
 pub(crate) mod walk;
@@ -100,11 +102,12 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
         infer::infer(&mut program, &mut cx);
     }
     if !cx.has_errors() {
-        usage::usage(&mut program, &mut cx);
+        usage::usage(&mut program);
         refine::constants(&mut program);
         caches::translate(&mut program, &mut notes, &mut cx);
         refine::refine(&mut program);
         shape::shape(&mut program, options.max_string);
+        sides::refuse(&mut program, options.max_string, &mut cx);
         usage::note_sides(&mut program);
     }
     if cx.has_errors() {

@@ -1,12 +1,8 @@
-//! Who uses what: which globals are written and read, which parts of statistics are needed, and what a handler may
-//! not do on its side of the kernel boundary.
+//! Who uses what: which globals are written and read, which parts of statistics are needed.
 
-use super::Context;
 use super::walk::{handler_mut, stmts_mut};
 use crate::hir::{ExprKind, GlobalId, Place, Program, StmtKind, Target, Type};
 use crate::host::{Extractor, SortBy};
-use crate::intrinsic::{Op, Sides};
-use tapster_lang::{Diagnostic, Span};
 use tapster_runtime_ebpf::aggregate::{Histogram, Layout};
 
 /// What a handler does with a global.
@@ -17,14 +13,12 @@ enum Use {
     Extract(GlobalId, Extractor),
 }
 
-/// Notes reads, writes and extractors of globals, and refuses what a side cannot do.
-pub fn usage(program: &mut Program, cx: &mut Context) {
+/// Notes reads, writes and extractors of globals.
+pub fn usage(program: &mut Program) {
     for nth in 0..program.probes.len() {
-        let in_kernel = matches!(program.probes[nth].place, Place::Kernel { .. });
         for used in uses(program, nth) {
             apply(program, used);
         }
-        refuse(program, nth, in_kernel, cx);
     }
     for global in &mut program.globals {
         let layout = &mut global.layout;
@@ -113,46 +107,3 @@ impl Target {
         }
     }
 }
-
-/// Refuses what this side cannot do, with the reason.
-fn refuse(program: &mut Program, nth: usize, in_kernel: bool, cx: &mut Context) {
-    let mut found: Vec<(String, Span, &str)> = Vec::new();
-    let handler = &mut program.probes[nth].handler;
-    stmts_mut(&mut handler.body, &mut |stmt| match &stmt.kind {
-        StmtKind::Foreach(_) if in_kernel => found.push(("`foreach`".into(), stmt.span, AT_THE_END)),
-        StmtKind::Loop { .. } if in_kernel => found.push(("a loop".into(), stmt.span, AT_THE_END)),
-        StmtKind::Delete(_) if in_kernel => found.push(("`delete`".into(), stmt.span, AT_THE_END)),
-        _ => {}
-    });
-    handler_mut(handler, &mut |e| match &e.kind {
-        ExprKind::Intrinsic(intrinsic, _) => match intrinsic.sides {
-            Sides::User if in_kernel => {
-                let help = if intrinsic.op == Op::PrintStack { PRINT_STACK } else { AT_THE_END };
-                found.push((format!("{}()", intrinsic.name), e.span, help));
-            }
-            Sides::Kernel if !in_kernel => found.push((format!("{}()", intrinsic.name), e.span, IN_THE_KERNEL)),
-            _ => {}
-        },
-        ExprKind::Stat(..) | ExprKind::PrintHistogram(..) if in_kernel => {
-            found.push(("reading a statistic".into(), e.span, AT_THE_END));
-        }
-        ExprKind::Element(..) | ExprKind::In(..) if in_kernel => {
-            found.push(("reading an array".into(), e.span, AT_THE_END));
-        }
-        ExprKind::Assign(Target::Element(..), ..) | ExprKind::Step(Target::Element(..), ..) if in_kernel => {
-            found.push(("writing an array".into(), e.span, USE_STATISTICS));
-        }
-        _ => {}
-    });
-    let (side, other) = if in_kernel { ("in the kernel", "kernel") } else { ("in user space", "user") };
-    for (what, span, help) in found {
-        let error = Diagnostic::error("check::side", format!("{what} is not supported in {other} handlers"))
-            .label(span, format!("this handler runs {side}"));
-        cx.report(error.help(help));
-    }
-}
-
-const AT_THE_END: &str = "this version does it in begin, end and timer probes only";
-const USE_STATISTICS: &str = "this version counts in the kernel with statistics: `array[key] <<< value`";
-const IN_THE_KERNEL: &str = "it looks at what a kernel probe stopped at";
-const PRINT_STACK: &str = "collect backtrace() as a key of a statistic and print it in an end or timer probe";

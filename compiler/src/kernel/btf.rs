@@ -98,17 +98,31 @@ impl<'a> Btf<'a> {
 
     /// The first type of this kind and name.
     pub fn find(&'a self, kind: Kind, name: &str) -> Option<TypeId> {
-        let mut id = 1;
-        let mut at = self.types;
-        while at < self.types_end {
+        self.find_all(&[(kind, name)])[0]
+    }
+
+    /// The first type of each kind and name, in one pass: a pass reads megabytes, so names are asked for together.
+    pub fn find_all(&'a self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
+        let mut found = vec![None; wanted.len()];
+        let kinds = wanted.iter().fold(0_u32, |kinds, (kind, _)| kinds | 1 << *kind as u32);
+        let mut open = wanted.len();
+        let (mut id, mut at) = (1, self.types);
+        while at < self.types_end && open > 0 {
             let info = word(self.data, at + 4);
-            if info >> 24 & 0x1f == kind as u32 && self.name_is(word(self.data, at), name.as_bytes()) {
-                return Some(id);
+            let kind = info >> 24 & 0x1f;
+            if kinds >> kind & 1 == 1 {
+                let name = word(self.data, at);
+                for (place, (_, wanted)) in found.iter_mut().zip(wanted).filter(|(_, (k, _))| *k as u32 == kind) {
+                    if place.is_none() && self.name_is(name, wanted.as_bytes()) {
+                        *place = Some(id);
+                        open -= 1;
+                    }
+                }
             }
             at += type_size(info);
             id += 1;
         }
-        None
+        found
     }
 
     /// The structure or union with this name.

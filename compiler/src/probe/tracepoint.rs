@@ -48,10 +48,10 @@ impl Found {
 
 /// Looks a tracepoint up.
 pub fn find(btf: &Btf, name: &str) -> Option<Found> {
-    let callback = btf.find(Kind::Typedef, &format!("{CALLBACK}{name}"))?;
-    let iterator = btf.find(Kind::Func, &format!("{ITERATOR}{name}"))?;
+    let (callback, iterator) = (format!("{CALLBACK}{name}"), format!("{ITERATOR}{name}"));
+    let found = btf.find_all(&[(Kind::Typedef, &callback), (Kind::Func, &iterator)]);
     // The first parameter is the callback's private data, which programs do not see.
-    Some(Found { callback, args: word_args(btf, iterator, 1, 0)? })
+    Some(Found { callback: found[0]?, args: word_args(btf, found[1]?, 1, 0)? })
 }
 
 fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {

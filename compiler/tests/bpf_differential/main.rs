@@ -35,28 +35,28 @@ const MAPS: [MapSpec; 3] = [
 type Build<'a> = &'a dyn Fn(&mut Host) -> Vec<Function>;
 
 /// A deterministic xorshift.
-pub struct Rng(pub u64);
+struct Rng(u64);
 
 impl Rng {
-    pub fn new(seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         let mut rng = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         (0..8).for_each(|_| _ = rng.bits());
         rng
     }
 
-    pub fn bits(&mut self) -> u64 {
+    fn bits(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub fn below(&mut self, n: usize) -> usize {
+    fn below(&mut self, n: usize) -> usize {
         (self.bits() >> 8) as usize % n
     }
 
     /// An integer of the kind that finds bugs.
-    pub fn interesting(&mut self) -> u64 {
+    fn interesting(&mut self) -> u64 {
         const EDGES: [u64; 9] =
             [0, 1, u64::MAX, 1 << 63, i64::MAX as u64, 1 << 31, 0xffff_ffff, 0x7f, 0x80];
         match self.below(6) {
@@ -117,7 +117,7 @@ fn agree(build: Build, options: &Options, maps: &[OwnedFd], runs: usize, seed: u
         functions.iter().for_each(|f| println!("{}", f.display()));
         disassemble(&linked.insns).for_each(|line| println!("{line}"));
     }
-    let program = sys::load(&loadable(&linked, maps), 1).map_err(|e| format!("rejected: {e}"))?.0;
+    let program = sys::load(&loadable(&linked, maps), 1).map_err(|e| format!("rejected: {}", tail(&e)))?.0;
     let entry = host.finish(&functions);
     let mut rng = Rng(seed | 1);
     let mut result = Ok(linked.insns.len());
@@ -153,6 +153,12 @@ fn agree(build: Build, options: &Options, maps: &[OwnedFd], runs: usize, seed: u
         result = Err(format!("hash map: native {native:x?}, eBPF {kernel:x?}"));
     }
     result
+}
+
+/// The end of a verifier log, where it says why.
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
 fn initial_data(rng: &mut Rng, run: usize) -> Vec<u8> {
@@ -215,7 +221,6 @@ fn disassembly_reads_as_the_verifiers_log() {
             let functions = build(&mut host);
             let linked = link(&compile_all(&host, &functions, options).expect("the case compiles"), 0);
             let (_, log) = sys::load(&loadable(&linked, &maps), 2).expect("the case loads");
-            let ours: Vec<String> = disassemble(&linked.insns).collect();
             compared += compare_with_log(&disassemble(&linked.insns).collect::<Vec<_>>(), &log);
         }
     }

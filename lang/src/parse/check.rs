@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::lexer::{self, Junk, Token, TokenKind};
 use crate::preprocess::Environment;
 use crate::source::{Expansion, FileId, SourceMap, Span};
+use std::borrow::Cow;
 
 /// What one look at all tokens finds.
 #[derive(Default)]
@@ -19,6 +20,29 @@ pub(super) struct Check {
     pub(super) reads_argv: bool,
     /// Nesting exceeds what the parser takes: it must not be tried.
     pub(super) too_deep: bool,
+    /// Ranges that hold comments.
+    comments: Vec<(usize, usize)>,
+}
+
+impl Check {
+    /// Notes a range between tokens that holds more than blanks.
+    fn comment(&mut self, text: &str, start: usize, end: usize) {
+        if text.as_bytes()[start..end].iter().any(|byte| matches!(byte, b'#' | b'/')) {
+            self.comments.push((start, end));
+        }
+    }
+
+    /// The text with blanks in the place of comments, which the grammar does not know.
+    pub(super) fn without_comments<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.comments.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut blank = text.as_bytes().to_vec();
+        for (start, end) in &self.comments {
+            blank[*start..*end].fill(b' ');
+        }
+        Cow::Owned(String::from_utf8(blank).expect("comments are whole characters"))
+    }
 }
 
 /// Looks at every token of a file.
@@ -27,6 +51,7 @@ pub(super) fn check(file: FileId, sources: &SourceMap, env: &Environment) -> Che
     let mut found = Check { is_empty: true, ..Check::default() };
     let (mut at, mut depth) = (0, 0usize);
     while let Some(token) = lexer::scan(text, at) {
+        found.comment(text, token.trivia, token.start);
         at = token.end;
         found.is_empty = false;
         let span = Span::new(base + token.start as u32, base + token.end as u32);
@@ -47,6 +72,7 @@ pub(super) fn check(file: FileId, sources: &SourceMap, env: &Environment) -> Che
             found.errors.push(too_deep(span));
         }
     }
+    found.comment(text, at, text.len());
     found
 }
 

@@ -57,6 +57,8 @@ pub struct Expectation {
     pub exit: i32,
     /// Standard error may carry lines that are neither warning nor error.
     pub tolerates_notes: bool,
+    /// Standard output is not looked at unless a section does.
+    pub ignores_stdout: bool,
     /// Diagnostic codes that standard error must name.
     pub codes: Vec<String>,
     /// The sections, in the file's order.
@@ -141,7 +143,7 @@ impl Expectation {
     fn unexpected(&self, printed: &Printed) -> Vec<String> {
         let silent = |stream| !self.sections.iter().any(|s| s.stream == stream && s.mode != Mode::Lacks);
         let mut complaints = vec![];
-        if silent(Stream::Stdout) && !printed.stdout.is_empty() {
+        if silent(Stream::Stdout) && !self.ignores_stdout && !printed.stdout.is_empty() {
             complaints.push("stdout is not empty, and no section expects it".into());
         }
         let is_grave =

@@ -85,8 +85,8 @@ fn command(kernel: &Kernel, initramfs: &Path, options: &Options, ports: &Ports) 
     let mut command = Command::new("qemu-system-x86_64");
     let (accelerator, cpus, cpu) = match options.icount {
         true => ("tcg,thread=single", 1, "max"),
-        // QEMU 7.2 computes CMPXCHG16B's flags from stale ones when an interrupt comes just before it: one boot in
-        // twenty of a busy host died of the trap flag in SLUB's fast path. Without it, SLUB takes its other path.
+        // After CMPXCHG16B, QEMU 7.2 sometimes leaves rubbish in the flags; the trap flag among it is a double fault in
+        // SLUB's fast path (1 boot in 24 on a busy host). Without the instruction SLUB takes its other path.
         false => ("tcg,thread=multi", options.cpus, "max,-cx16"),
     };
     command.args(["-accel", accelerator, "-M", "q35", "-cpu", cpu, "-bios", "/usr/share/qemu/qboot.rom"]);

@@ -12,6 +12,8 @@ use tapster_runtime_ebpf::aggregate::{Histogram, LOG_ZERO, Layout};
 /// `BPF_ANY`, `BPF_NOEXIST` of include/uapi/linux/bpf.h.
 const ANY: i64 = 0;
 const NOEXIST: i64 = 1;
+/// Values up to this size are built on the stack.
+const ON_STACK: u32 = 64;
 
 impl Kernel<'_> {
     /// Adds to a statistic without key.
@@ -46,12 +48,19 @@ impl Kernel<'_> {
         code.jump(done, &[]);
         code.to(miss);
         code.cold(miss);
-        let first = code.slot(layout.size());
-        code.zero(first, layout.size());
-        add_first(code, layout, first, value);
-        let failed = self.update(code, map, key, first, if contended { NOEXIST } else { ANY });
+        let (failed, again) = if layout.size() <= ON_STACK {
+            let first = code.slot(layout.size());
+            code.zero(first, layout.size());
+            add_first(code, layout, first, value);
+            (self.update(code, map, key, first, if contended { NOEXIST } else { ANY }), contended)
+        } else {
+            // Zeros are inserted and then added to: building a wide value first would cost a store a word.
+            let zeros = self.zeros(code, layout.size());
+            self.update(code, map, key, zeros, NOEXIST);
+            (code.k(1), true)
+        };
         let lost = code.block();
-        if contended {
+        if again {
             let again = code.block();
             code.branch_if(IntCC::Equal, failed, 0, done, again);
             code.to(again);
@@ -65,6 +74,16 @@ impl Kernel<'_> {
         self.lose(code, &Loss::ArrayFull(global));
         code.jump(done, &[]);
         code.to(done);
+    }
+
+    /// Working memory that nothing ever writes.
+    fn zeros(&mut self, code: &mut Code, bytes: u32) -> Addr {
+        let area = match self.zero_area {
+            Some((area, size)) if size >= bytes => area,
+            _ => self.reserve(bytes),
+        };
+        self.zero_area = Some((area, bytes));
+        self.scratch_at(code, area)
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Kernel<'a> {
     /// Working memory for stacks and strings, once there is any.
     stack_area: Option<u32>,
     text_area: Option<u32>,
+    /// Working memory that stays zero, with its size.
+    zero_area: Option<(u32, u32)>,
 }
 
 impl<'a> Kernel<'a> {
@@ -77,8 +79,17 @@ impl<'a> Kernel<'a> {
         context: Value,
         scratch_map: usize,
     ) -> Kernel<'a> {
-        let (stack_area, text_area) = (None, None);
-        Kernel { plan, facts, program, context, scratch_map, scratch_size: 0, stack_area, text_area }
+        Kernel {
+            plan,
+            facts,
+            program,
+            context,
+            scratch_map,
+            scratch_size: 0,
+            stack_area: None,
+            text_area: None,
+            zero_area: None,
+        }
     }
 
     /// The scratch map that the handler turned out to need.
