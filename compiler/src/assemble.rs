@@ -5,7 +5,7 @@ use crate::bpf::{self, CompileError, Linked, Pseudo, Reloc, Symbol};
 use crate::hir;
 use crate::host::HostTable;
 use crate::image::{Image, MapRef, MapRole, Program, UserHandler};
-use crate::lower::kernel::namespace;
+use crate::lower::kernel::{PTRADD, namespace};
 use crate::lower::{KernelHandler, Lowered, map_name};
 use crate::native;
 use crate::world::Features;
@@ -68,6 +68,7 @@ fn kernel_program(
         namespace::KFUNC => Symbol::Kfunc(index),
         namespace::MAP => Symbol::Map(index as usize),
         namespace::STATE => Symbol::MapValue { map: state, offset: index },
+        _ if index == PTRADD => Symbol::Pseudo(Pseudo::PtrAdd),
         _ => Symbol::Pseudo(Pseudo::PtrChk),
     };
     let code = bpf::compile(&handler.func, &resolve, &bpf::Options { cpu_v4: features.cpu_v4 })?;

@@ -162,26 +162,3 @@ fn next_item(text: &str, item: usize, error: usize) -> usize {
     }
     text.len()
 }
-#[cfg(test)]
-mod timing {
-    use super::*;
-    use std::time::{Duration, Instant};
-    fn least(name: &str, mut f: impl FnMut()) {
-        let mut best = Duration::MAX;
-        for _ in 0..3000 { let t = Instant::now(); f(); best = best.min(t.elapsed()); }
-        eprintln!("{name} {best:?}");
-    }
-    #[test]
-    fn phases() {
-        let text = std::fs::read_to_string("/work/shared/seeds/slab.stp").unwrap().replace("@1", "\"a\"");
-        least("lex", || { let mut at = 0; while let Some(token) = lexer::scan(text.as_str(), at) { at = token.end; } });
-        least("pest", || { let mut at = 0; while let Some(token) = lexer::scan(text.as_str(), at) { 
-            let p = Grammar::parse(Rule::item, &text[token.start..]).unwrap();
-            for x in p { at = at.max(token.start + x.as_span().end()); } } });
-        let mut sources = SourceMap::new();
-        let f = sources.add("x", text.clone());
-        least("check", || { std::hint::black_box(check::check(f, &sources, &Environment::default()).is_empty); });
-        let found = check::check(f, &sources, &Environment::default());
-        least("parse_expanded", || { parse_expanded(f, &sources, &Environment::default(), &found).unwrap(); });
-    }
-}

@@ -250,17 +250,16 @@ impl Globals {
             Some(Global::Array(elements)) => {
                 elements.snapshot = None;
                 let map = elements.array.map.map(|map| &self.maps[map]);
+                let deleted = match (map, key) {
+                    (Some(map), Some(key)) => map.delete(key).map(drop),
+                    (Some(map), None) => map::clear(map),
+                    (None, _) => Ok(()),
+                };
+                self.failures.note(deleted);
                 match key {
-                    Some(key) => {
-                        map.map(|map| self.failures.note(map.delete(key)));
-                        if elements.own.find(key).is_some() {
-                            Rc::make_mut(&mut elements.own).remove(key);
-                        }
-                    }
-                    None => {
-                        map.map(|map| self.failures.note(map::clear(map)));
-                        Rc::make_mut(&mut elements.own).clear();
-                    }
+                    Some(key) if elements.own.find(key).is_none() => {}
+                    Some(key) => drop(Rc::make_mut(&mut elements.own).remove(key)),
+                    None => elements.own = Rc::new(elements.own.emptied()),
                 }
             }
             Some(Global::Statistic(_)) => self.reset(global),

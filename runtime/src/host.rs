@@ -109,7 +109,6 @@ impl Arguments for Words<'_> {
 }
 
 /// Each takes what generated code passed: safe to call only from there, with the addresses that the list asks for.
-#[expect(clippy::missing_safety_doc, reason = "said once, above")]
 impl Host<'_> {
     /// The key at an address; `None` for address 0.
     unsafe fn key<'k>(&self, global: i64, key: i64) -> Option<&'k [u8]> {

@@ -114,10 +114,7 @@ impl Interned {
 
     /// The frames of a stack that are the kernel's own, innermost first.
     fn stack(&self, handle: u64) -> &[u64] {
-        let Some(range) = self.known.get(&handle) else { return &[] };
-        let frames = &self.frames[range.clone()];
-        let probed: Vec<&str> = self.probed.iter().map(String::as_str).collect();
-        &frames[stack::tracer_frames(frames, &self.symbols, &probed)..]
+        self.known.get(&handle).map_or(&[], |range| &self.frames[range.clone()])
     }
 
     /// Makes a stack known: all that the kernel has by now are read with it, and their addresses named.
@@ -126,16 +123,30 @@ impl Interned {
             return Ok(());
         }
         let Some(map) = self.stacks.and_then(|at| maps.get(at)) else { return Ok(()) };
-        let first_new = self.frames.len();
+        let mut new = Vec::new();
         map::for_each(map, |key, value| {
             let handle = word(key, 0);
             if !self.known.contains_key(&handle) {
                 let start = self.frames.len();
                 self.frames.extend(frames(value));
                 self.known.insert(handle, start..self.frames.len());
+                new.push(handle);
             }
         })?;
-        self.symbols.learn(self.frames[first_new..].iter().copied())
+        let addresses = new.iter().flat_map(|handle| self.stack(*handle)).copied();
+        let learned = self.symbols.learn(addresses);
+        new.into_iter().for_each(|handle| self.trim(handle));
+        learned
+    }
+
+    /// Takes the tracer's frames off a stack.
+    fn trim(&mut self, handle: u64) {
+        let Some(range) = self.known.get_mut(&handle) else { return };
+        let probed: Vec<&str> = self.probed.iter().map(String::as_str).collect();
+        range.start += stack::tracer_frames(&self.frames[range.clone()], &self.symbols, &probed);
+        if let Some(first) = self.frames[range.clone()].first_mut() {
+            *first = stack::entry(*first, &mut self.symbols, &probed);
+        }
     }
 }
 

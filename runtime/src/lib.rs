@@ -36,6 +36,9 @@ pub mod timer;
 pub mod walk;
 pub mod world;
 
+#[cfg(test)]
+mod live;
+
 pub use load::{LoadError, Rejection};
 pub use session::{Options, Outcome, Session};
 pub use world::Machine;

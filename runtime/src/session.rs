@@ -176,6 +176,11 @@ impl Running {
         self.0.attached.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn program_ids_for_tests(&self) -> Vec<u32> {
+        self.0.programs.iter().map(|program| bpf::program_stats(program.as_fd()).expect("loaded").id).collect()
+    }
+
     /// Runs until `exit()`, an error, a signal or the timeout, and detaches.
     pub fn run(mut self) -> Over {
         let core = &mut self.0;
@@ -190,6 +195,11 @@ impl Running {
 }
 
 impl Over {
+    #[cfg(test)]
+    pub(crate) fn run_for_tests(&mut self) -> &mut Run {
+        &mut self.0.run
+    }
+
     /// Runs the end handlers, or the error handlers after an error, and says what was lost.
     pub fn finish(mut self) -> Outcome {
         let core = &mut self.0;
@@ -250,8 +260,8 @@ impl Core {
 
     /// One turn of the loop: what the kernel sent, the timers that are due, then wait.
     fn turn(&mut self, timers: &mut Timers, end: Option<Instant>) {
-        self.take_control();
         let more = self.rings.render(&mut self.run);
+        self.take_control();
         let now = Instant::now();
         while let (false, Some(handler)) = (self.is_over(), timers.due(now)) {
             self.call(handler);
@@ -290,8 +300,8 @@ impl Core {
     fn detach(&mut self) {
         self.count_missed();
         self.attached = Attached::default();
-        self.take_control();
         while self.rings.render(&mut self.run) {}
+        self.take_control();
         self.run.output.flush();
     }
 

@@ -69,6 +69,12 @@ impl Symbols {
         self.known.get(&address)?.as_ref()
     }
 
+    /// Makes an address known that lies in the same function as another.
+    pub fn same_function(&mut self, address: u64, other: u64) {
+        let symbol = self.known.get(&other).cloned().flatten();
+        self.known.entry(address).or_insert(symbol);
+    }
+
     /// Why no address has a name, where the kernel hides its addresses.
     pub fn hidden(&self) -> Option<&'static str> {
         self.hidden.then(|| match privilege::may_see_addresses() {

@@ -143,9 +143,9 @@ impl Table {
         self.index = OnceCell::new();
     }
 
-    /// Removes all elements.
-    pub fn clear(&mut self) {
-        *self = Table::new(self.key_size, self.value_size);
+    /// A table of the same sizes without elements.
+    pub fn emptied(&self) -> Table {
+        Table::new(self.key_size, self.value_size)
     }
 }
 

@@ -3,7 +3,8 @@
 //! One forward pass finds the values that need no register of their own: constants, stack addresses, maps and function
 //! addresses (made anew at each use, which keeps the four registers that survive calls for what must survive), block parameters
 //! that only ever stand for one value, extensions and reductions that change no bit. It also finds which bits of a register
-//! may be set, because values of 8 and 16 bits are extended only where somebody looks at the upper bits.
+//! may be set, because values of 8 and 16 bits are extended only where somebody looks at the upper bits. It claims nothing the
+//! verifier does not find out too: that forgets everything about a quotient, so a quotient is extended like anything unknown.
 use super::flow::Flow;
 use super::{CompileError, Pseudo, Resolver, Symbol};
 use cranelift_codegen::entity::{EntityRef, SecondaryMap};
@@ -171,8 +172,7 @@ impl<'a> Facts<'a> {
             (Opcode::Ireduce, _) if to < 32 || known.width <= 32 => known,
             // A sign bit known to be zero makes sign extension the same as zero extension.
             (Opcode::Sextend, _) if u32::from(known.width) < from => known,
-            (Opcode::Bswap, _) => self.computed(result, to as u8),
-            (Opcode::Popcnt | Opcode::Clz | Opcode::Ctz, _) => self.computed(result, 7),
+            (Opcode::Popcnt | Opcode::Clz | Opcode::Ctz, _) => self.computed(result, 8),
             _ => self.computed(result, computed_width(self.func.dfg.value_type(result))),
         }
     }
@@ -183,11 +183,8 @@ impl<'a> Facts<'a> {
         let (smaller, larger) = (x.width.min(y.width), x.width.max(y.width));
         let width = match opcode {
             Opcode::Iadd => return self.sum(result, x, y),
-            Opcode::Band => match (x.form, y.form) {
-                (_, Form::Const(k)) if changes_nothing(k, x.width) => return x,
-                (Form::Const(k), _) if changes_nothing(k, y.width) => return y,
-                _ => smaller,
-            },
+            // A mask that changes nothing stays: it is what tells the verifier.
+            Opcode::Band => smaller,
             Opcode::Bor | Opcode::Bxor => larger,
             // One of the two registers, with whatever a narrow value has above it.
             Opcode::Umin if bits >= 32 => return self.computed(result, smaller),
@@ -196,7 +193,6 @@ impl<'a> Facts<'a> {
                 Form::Const(k) => x.width.min(bits).saturating_sub(k as u8 & (bits - 1)),
                 _ => x.width.min(bits),
             },
-            Opcode::Udiv | Opcode::Urem => x.width.min(bits),
             _ => 64,
         };
         self.computed(result, width.min(computed_width(self.func.dfg.value_type(result))))
@@ -274,11 +270,6 @@ pub(super) fn sign_extend(k: i64, bits: u32) -> i64 {
 
 fn same(a: &Fact, b: &Fact) -> bool {
     a.value == b.value || (a.form == b.form && !matches!(a.form, Form::Computed | Form::Sum { .. }))
-}
-
-/// Whether `x & k` is `x` for every `x` of so many bits.
-fn changes_nothing(k: i64, width: u8) -> bool {
-    !k & mask(u32::from(width)) == 0
 }
 
 /// What comes from another block or function: 32-bit values are zero-extended, narrower ones are as they are.

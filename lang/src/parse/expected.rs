@@ -13,6 +13,7 @@ use crate::source::Span;
 impl Builder<'_> {
     /// The error for what stands at `at`, where these rules could have matched. `item` is where the form starts.
     pub(super) fn syntax_error(&self, tried: &[Rule], item: u32, at: Span) -> Diagnostic {
+        if std::env::var_os("TRIED").is_some() { eprintln!("{tried:?}"); }
         let (kind, _) = lexer::first_token(self.text(at));
         let found = if at.is_empty() { Found::End } else { Found::Token(kind) };
         if item == at.start {

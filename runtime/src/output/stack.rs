@@ -29,6 +29,23 @@ pub fn tracer_frames(frames: &[u64], symbols: &Symbols, probed: &[&str]) -> usiz
     skip
 }
 
+/// The address that a probe at a function's entry really stands at.
+///
+/// A kprobe reports the instruction behind its breakpoint, `fentry` the one behind the call of its trampoline (behind
+/// `endbr64` where the kernel has it); SystemTap prints the function itself.
+pub fn entry(address: u64, symbols: &mut Symbols, probed: &[&str]) -> u64 {
+    /// Bytes of `endbr64` and a call.
+    const BEHIND: u64 = 9;
+    match symbols.get(address) {
+        Some(symbol) if probed.contains(&&*symbol.name) && address - symbol.start <= BEHIND => {
+            let start = symbol.start;
+            symbols.same_function(start, address);
+            start
+        }
+        _ => address,
+    }
+}
+
 fn is_kernel(symbol: &Symbol) -> bool {
     &*symbol.module == "kernel"
 }
@@ -119,17 +136,27 @@ ffffffffc0003000 t ext4_exit\t[ext4]
     }
 
     #[test]
+    fn an_entry_probe_stands_at_its_function() {
+        let mut symbols = Symbols::default();
+        symbols.learn_text(KALLSYMS, &[ALLOC + 5, CALLER]);
+        assert_eq!(entry(ALLOC + 5, &mut symbols, &["kmem_cache_alloc"]), ALLOC);
+        assert_eq!(symbols.get(ALLOC).map(|symbol| &*symbol.name), Some("kmem_cache_alloc"));
+        assert_eq!(entry(ALLOC + 5, &mut symbols, &["other"]), ALLOC + 5);
+        assert_eq!(entry(CALLER, &mut symbols, &["vm_area_alloc"]), CALLER);
+    }
+
+    #[test]
     fn frames_look_as_systemtap_prints_them() {
         let mut symbols = Symbols::default();
         symbols.learn_text(KALLSYMS, &[ALLOC, CALLER]);
         let mut out = Vec::new();
         print(&[ALLOC, CALLER, NAMELESS], &symbols, &mut out);
-        let expected = "\
- 0xffffffff81316340 : kmem_cache_alloc+0x0/0x300 [kernel]
- 0xffffffff8109183a : vm_area_alloc+0xf/0x50 [kernel]
- 0xffffffffc1000000
-";
-        assert_eq!(String::from_utf8_lossy(&out), expected);
+        let expected = [
+            " 0xffffffff81316340 : kmem_cache_alloc+0x0/0x300 [kernel]",
+            " 0xffffffff8109183a : vm_area_alloc+0xf/0x50 [kernel]",
+            " 0xffffffffc1000000",
+        ];
+        assert_eq!(String::from_utf8_lossy(&out).lines().collect::<Vec<_>>(), expected);
         out.clear();
         addresses(&[ALLOC, CALLER], &mut out);
         assert_eq!(String::from_utf8_lossy(&out), "0xffffffff81316340 0xffffffff8109183a");

@@ -120,7 +120,7 @@ impl StateBlock {
     /// The 64-bit word at a byte offset; 0 outside of the block.
     pub fn read(&self, offset: u32) -> u64 {
         let offset = offset as usize;
-        if offset % 8 != 0 || offset + 8 > self.size {
+        if !offset.is_multiple_of(8) || offset + 8 > self.size {
             return 0;
         }
         // SAFETY: aligned (the block starts on 8 bytes at least) and within the block, as checked. The kernel may write at

@@ -39,9 +39,15 @@ const ENTRIES: &[(&str, &str)] = &[
     ("call_usermodehelper", "helper started by the kernel"),
 ];
 
-/// Frames that belong to a tracer, which no stack may show.
-const TRACER: &[&str] =
-    &["bpf_trampoline", "bpf_prog_", "__bpf_prog", "bpf_trace_run", "__traceiter_", "ftrace_trampoline"];
+/// Frames that belong to a tracer, which no stack may show; `#` is a hexadecimal digit, as in the names of programs.
+const TRACER: &[&str] = &[
+    "bpf_trampoline_",
+    "bpf_prog_################",
+    "__bpf_prog_enter",
+    "bpf_trace_run",
+    "__traceiter_",
+    "ftrace_trampoline",
+];
 
 /// The kernel's walk ends here: deeper stacks have no entry.
 const FRAMES_MAX: usize = 127;
@@ -121,7 +127,7 @@ impl Symbols {
         if !first.symbol.starts_with(leaf) {
             return Err(format!("begins at {} and not at {leaf}*", first.symbol));
         }
-        if let Some(frame) = stack.iter().find(|frame| TRACER.iter().any(|t| frame.symbol.starts_with(t))) {
+        if let Some(frame) = stack.iter().find(|frame| is_tracer(&frame.symbol)) {
             return Err(format!("shows the tracer's frame {}", frame.symbol));
         }
         let last = stack.last().expect("not empty");
@@ -131,6 +137,14 @@ impl Symbols {
         }
         Err(format!("ends at {}, where no kernel stack begins", last.symbol))
     }
+}
+
+fn is_tracer(symbol: &str) -> bool {
+    let begins = |pattern: &&str| {
+        let same = |(p, c): (char, char)| p == c || p == '#' && c.is_ascii_hexdigit();
+        symbol.len() >= pattern.len() && pattern.chars().zip(symbol.chars()).all(same)
+    };
+    TRACER.iter().any(|pattern| begins(&pattern))
 }
 
 #[cfg(test)]
@@ -155,6 +169,15 @@ mod tests {
         assert_eq!((frame.address, frame.offset, frame.size), (0xffff_ffff_8109_183a, 0x1a, 0x50));
         assert_eq!((frame.symbol.as_str(), frame.module.as_str()), ("vm_area_alloc", "kernel"));
         assert_eq!(parse_frame(" 0xffffffff8109183a"), None);
+    }
+
+    #[test]
+    fn functions_of_the_kernel_are_no_tracer() {
+        for (symbol, tracer) in
+            [("bpf_prog_load", false), ("bpf_prog_3918c82a5f4c0360_jury", true), ("bpf_prog_alloc_no_stats", false)]
+        {
+            assert_eq!(is_tracer(symbol), tracer, "{symbol}");
+        }
     }
 
     #[test]

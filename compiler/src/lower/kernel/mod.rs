@@ -29,12 +29,14 @@ pub mod namespace {
     pub const MAP: u32 = 2;
     /// The state block, at a byte offset.
     pub const STATE: u32 = 3;
-    /// [`super::PTRCHK`].
+    /// [`super::PTRCHK`], [`super::PTRADD`].
     pub const PSEUDO: u32 = 4;
 }
 
 /// The pseudo-instruction that bounds an index and adds it to a pointer.
 pub const PTRCHK: u32 = 0;
+/// The pseudo-instruction that adds an index, bounded already, to a pointer.
+pub const PTRADD: u32 = 1;
 
 /// Facts of this kernel that generated code uses.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,0 +1,624 @@
+//! Tests that load programs of their own making into the running kernel.
+//!
+//! They need CAP_BPF, CAP_PERFMON and BTF; where something is missing they say so by name and pass.
+
+use crate::load::LoadError;
+use crate::session::{Begun, Options, Running, Session};
+use crate::sys::bpf;
+use crate::sys::process::{self, Clock};
+use crate::{Machine, globals, privilege};
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tapster_compiler::bpf::Insn;
+use tapster_compiler::image::{
+    ArgKind, Array, Attach, Conversion, Format, Global, Image, KeyKind, KeyPart, Loss, Map, MapKind, MapRef, MapRole,
+    Measure, Piece, Program, Storage, Value,
+};
+use tapster_compiler::world::{Rung, World};
+use tapster_runtime_ebpf::aggregate::{Histogram, Layout, Parts, read};
+use tapster_runtime_ebpf::{helper, intern, record, state};
+
+const COUNT: Layout =
+    Layout { parts: Parts { count: true, sum: false, min: false, max: false }, histogram: Histogram::None };
+
+/// Says why a test is not run.
+fn skipped(test: &str, why: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "SKIP {test}: {why}");
+}
+
+/// The BTF id of a type, by its kind and name.
+fn btf_id(btf: &[u8], kind: u32, name: &str) -> Option<u32> {
+    let half = |at: usize| btf.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    let header = half(4)?;
+    let (types, end) = (header + half(8)?, header + half(8)? + half(12)?);
+    let strings = header + half(16)?;
+    let (mut at, mut id) = (types, 1);
+    while at < end {
+        let info = half(at + 4)?;
+        let text = &btf[strings + half(at)?..];
+        if (info >> 24) & 0x1f == kind as usize && text.starts_with(name.as_bytes()) && text[name.len()] == 0 {
+            return Some(id);
+        }
+        let members = info & 0xffff;
+        at += 12 + match (info >> 24) & 0x1f {
+            1 | 14 | 17 => 4,
+            3 => 12,
+            4 | 5 | 15 | 19 => 12 * members,
+            6 | 13 => 8 * members,
+            _ => 0,
+        };
+        id += 1;
+    }
+    None
+}
+
+const JUMP: u8 = 0x05;
+const JUMP_IF_ZERO: u8 = 0x15;
+const JUMP_IF_NOT_ZERO: u8 = 0x55;
+
+const TYPEDEF: u32 = 8;
+const FUNC: u32 = 12;
+
+/// The tracepoint that every test stands at, or why it cannot.
+fn tracepoint() -> Result<Attach, String> {
+    privilege::check().map_err(|denied| denied.to_string())?;
+    let machine = Machine::new();
+    let btf = machine.btf("vmlinux").ok_or("no BTF")?;
+    let btf_id = btf_id(btf, TYPEDEF, "btf_trace_kmem_cache_alloc").ok_or("no tracepoint kmem_cache_alloc")?;
+    Ok(Attach::BtfTracepoint { name: "kmem_cache_alloc".into(), btf_id })
+}
+
+/// A program under construction.
+#[derive(Default)]
+struct Code {
+    insns: Vec<Insn>,
+    map_refs: Vec<MapRef>,
+    jumps: Vec<(usize, &'static str)>,
+    labels: Vec<(&'static str, usize)>,
+}
+
+impl Code {
+    fn op(mut self, code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Code {
+        self.insns.push(Insn { code, regs: dst | src << 4, off, imm });
+        self
+    }
+    fn set(self, dst: u8, imm: i32) -> Code {
+        self.op(0xb7, dst, 0, 0, imm)
+    }
+    fn copy(self, dst: u8, src: u8) -> Code {
+        self.op(0xbf, dst, src, 0, 0)
+    }
+    /// `dst = fp + offset`
+    fn frame(self, dst: u8, offset: i32) -> Code {
+        self.copy(dst, 10).op(0x07, dst, 0, 0, offset)
+    }
+    fn load(self, dst: u8, src: u8, off: i16) -> Code {
+        self.op(0x79, dst, src, off, 0)
+    }
+    fn store(self, dst: u8, off: i16, src: u8) -> Code {
+        self.op(0x7b, dst, src, off, 0)
+    }
+    fn store_imm(self, dst: u8, off: i16, imm: i32) -> Code {
+        self.op(0x7a, dst, 0, off, imm)
+    }
+    fn map(mut self, dst: u8, map: usize, value: Option<i32>) -> Code {
+        self.map_refs.push(MapRef { insn: self.insns.len() as u32, map, value: value.is_some() });
+        self.op(0x18, dst, 0, 0, 0).op(0, 0, 0, 0, value.unwrap_or(0))
+    }
+    fn jump(mut self, code: u8, dst: u8, to: &'static str) -> Code {
+        self.jumps.push((self.insns.len(), to));
+        self.op(code, dst, 0, 0, 0)
+    }
+    fn label(mut self, name: &'static str) -> Code {
+        self.labels.push((name, self.insns.len()));
+        self
+    }
+    fn call(self, helper: u32) -> Code {
+        self.op(0x85, 0, 0, 0, helper as i32)
+    }
+    fn exit(self) -> Code {
+        self.set(0, 0).op(0x95, 0, 0, 0, 0)
+    }
+
+    /// Adds one to a word of the state block.
+    fn count_in_state(self, map: usize, offset: u32) -> Code {
+        self.map(1, map, Some(offset as i32)).set(2, 1).op(0xdb, 1, 2, 0, 0)
+    }
+
+    fn program(mut self, attach: Attach) -> Program {
+        for (at, to) in std::mem::take(&mut self.jumps) {
+            let (_, target) = self.labels.iter().find(|(name, _)| *name == to).expect("a label");
+            self.insns[at].off = (*target as i64 - at as i64 - 1) as i16;
+        }
+        Program {
+            name: "tapster_test".into(),
+            probe: "kernel.trace(\"kmem_cache_alloc\")".into(),
+            attach,
+            why: vec!["fentry: refused".into()],
+            span: tapster_lang::Span { start: 7, end: 8 },
+            insns: self.insns,
+            map_refs: self.map_refs,
+            func_info: vec![],
+            line_info: vec![],
+            positions: vec![(0, 10), (2, 20)],
+        }
+    }
+}
+
+fn map(name: &str, kind: MapKind, key_size: u32, value_size: u32, max_entries: u32, role: MapRole) -> Map {
+    Map { name: name.into(), kind, key_size, value_size, max_entries, mmapable: role == MapRole::State, role }
+}
+
+/// `stats[execname()] <<< 1`, and a count of all events in the state block behind one loss counter.
+fn counting(attach: Attach) -> Image {
+    let code = Code::default()
+        .count_in_state(1, state::loss(1))
+        .frame(1, -16)
+        .set(2, 16)
+        .call(helper::GET_CURRENT_COMM)
+        .map(1, 0, None)
+        .frame(2, -16)
+        .call(helper::MAP_LOOKUP_ELEM)
+        .jump(JUMP_IF_NOT_ZERO, 0, "hit")
+        .store_imm(10, -24, 1)
+        .map(1, 0, None)
+        .frame(2, -16)
+        .frame(3, -24)
+        .set(4, bpf::NOEXIST as i32)
+        .call(helper::MAP_UPDATE_ELEM)
+        .jump(JUMP, 0, "out")
+        .label("hit")
+        .load(1, 0, 0)
+        .op(0x07, 1, 0, 0, 1)
+        .store(0, 0, 1)
+        .label("out")
+        .exit();
+    let array = Array {
+        map: Some(0),
+        key: vec![KeyPart { offset: 0, kind: KeyKind::Text(16) }],
+        key_size: 16,
+        value: Value::Aggregate(COUNT),
+        max_entries: 2048,
+        sized: false,
+    };
+    Image {
+        maps: vec![
+            map("stats", MapKind::PercpuHash, 16, COUNT.size(), 2048, MapRole::Array(0)),
+            map("state", MapKind::Array, 4, 16, 1, MapRole::State),
+        ],
+        programs: vec![code.program(attach)],
+        globals: vec![Global { name: "stats".into(), storage: Storage::Array(array) }],
+        state_size: 16,
+        losses: vec![Loss::ArrayFull(0)],
+        ..Image::default()
+    }
+}
+
+/// A sink that tests can look into.
+#[derive(Clone, Default)]
+struct Sink(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.borrow()).into_owned()
+    }
+}
+
+fn options(timeout: u64, out: &Sink, err: &Sink) -> Options {
+    Options {
+        verbose: 1,
+        timeout: Some(Duration::from_millis(timeout)),
+        out: Box::new(out.clone()),
+        err: Box::new(err.clone()),
+        ..Options::default()
+    }
+}
+
+fn attached(image: Image, options: Options) -> Running {
+    Session::load(image, options).expect("loads").begin().attach().expect("attaches")
+}
+
+/// Makes the kernel allocate.
+fn allocate() {
+    for _ in 0..100 {
+        std::fs::File::open("/dev/null").expect("exists");
+    }
+}
+
+#[test]
+fn a_program_counts_by_name_and_its_map_is_read() {
+    let attach = match tracepoint() {
+        Ok(attach) => attach,
+        Err(why) => return skipped("a_program_counts_by_name_and_its_map_is_read", why),
+    };
+    let (out, err) = (Sink::default(), Sink::default());
+    let (cpu, wall) = (process::now(Clock::Cpu), Instant::now());
+    let running = attached(counting(attach), options(50, &out, &err));
+    let (cpu, wall) = (process::now(Clock::Cpu) - cpu, wall.elapsed());
+    assert_eq!(running.attached(), 1);
+    allocate();
+    let mut over = running.run();
+    let run = over.run_for_tests();
+    let table = run.globals.elements(0).expect("an array");
+    let mut key = [0; 16];
+    let comm = process::comm();
+    key.copy_from_slice(&comm);
+    let row = table.find(&key).expect("this thread allocated");
+    assert!(read(table.value(row), 0) >= 100, "{:?}", table.value(row));
+    let all: i64 = table.live_rows().map(|row| read(table.value(row), 0)).sum();
+    assert_eq!(all, run.loss(1) as i64, "the map and the state block count the same");
+    assert_eq!(run.globals.element(0, &key), Some(&table.value(row)[..]));
+    let outcome = over.finish();
+    assert_eq!((outcome.code, outcome.losses.len()), (0, 0), "{outcome:?}");
+    let err = err.text();
+    assert!(err.contains("tp_btf:kmem_cache_alloc\n  fentry: refused\nattached 1 probe in "), "{err}");
+    let _ = writeln!(io::stderr(), "loaded and attached in {wall:?}, {:.2} ms of CPU", cpu as f64 / 1e6);
+}
+
+/// Prints a number and a string at every event, then asks to exit.
+fn printing(attach: Attach) -> Image {
+    const SIZE: i32 = record::HEADER as i32 + 24;
+    let code = Code::default()
+        .map(1, 0, None)
+        .set(2, SIZE)
+        .set(3, 0)
+        .call(helper::RINGBUF_RESERVE)
+        .jump(JUMP_IF_ZERO, 0, "full")
+        .copy(6, 0)
+        .op(0x62, 6, 0, record::KIND as i16, record::Kind::Print as i32)
+        .op(0x62, 6, 0, record::INDEX as i16, 0)
+        .call(helper::KTIME_GET_NS)
+        .store(6, record::TIME as i16, 0)
+        .store_imm(6, 16, -42)
+        .copy(1, 6)
+        .op(0x07, 1, 0, 0, 24)
+        .set(2, 16)
+        .call(helper::GET_CURRENT_COMM)
+        .copy(1, 6)
+        .set(2, 0)
+        .call(helper::RINGBUF_SUBMIT)
+        .jump(JUMP, 0, "exit()")
+        .label("full")
+        .count_in_state(2, state::loss(0))
+        .label("exit()")
+        .store_imm(10, -16, record::Kind::Exit as i32)
+        .store_imm(10, -8, 0)
+        .map(1, 1, None)
+        .frame(2, -16)
+        .set(3, record::HEADER as i32)
+        .set(4, 0)
+        .call(helper::RINGBUF_OUTPUT)
+        .exit();
+    let conversion = |kind, arg| {
+        Piece::Conversion(Conversion { flag: None, width: Measure::None, precision: Measure::None, kind, arg })
+    };
+    let pieces = vec![
+        Piece::Literal(b"hit ".to_vec()),
+        conversion(b'd', ArgKind::Long),
+        Piece::Literal(b" ".to_vec()),
+        conversion(b's', ArgKind::Text(16)),
+        Piece::Literal(b"\n".to_vec()),
+    ];
+    Image {
+        maps: vec![
+            map("events", MapKind::Ringbuf, 0, 0, 1 << 16, MapRole::Events),
+            map("control", MapKind::Ringbuf, 0, 0, record::CONTROL_RING, MapRole::Control),
+            map("state", MapKind::Array, 4, 8, 1, MapRole::State),
+        ],
+        programs: vec![code.program(attach)],
+        formats: vec![Format { pieces }],
+        state_size: 8,
+        losses: vec![Loss::EventsFull(0)],
+        ..Image::default()
+    }
+}
+
+#[test]
+fn kernel_handlers_print_and_end_the_session() {
+    let attach = match tracepoint() {
+        Ok(attach) => attach,
+        Err(why) => return skipped("kernel_handlers_print_and_end_the_session", why),
+    };
+    let (out, err) = (Sink::default(), Sink::default());
+    let started = Instant::now();
+    let running = attached(printing(attach), options(20_000, &out, &err));
+    allocate();
+    let over = running.run();
+    assert!(started.elapsed() < Duration::from_secs(10), "exit() ends the session before the timeout");
+    let outcome = over.finish();
+    let name = process::comm();
+    let name = String::from_utf8_lossy(&name);
+    let line = format!("hit -42 {}", name.trim_end_matches('\0'));
+    assert!(out.text().lines().any(|l| l == line), "{line} in {}", out.text());
+    assert_eq!((outcome.code, outcome.errors), (0, 0), "{}", err.text());
+}
+
+#[test]
+fn a_rejected_program_names_its_instruction_and_place() {
+    let attach = match tracepoint() {
+        Ok(attach) => attach,
+        Err(why) => return skipped("a_rejected_program_names_its_instruction_and_place", why),
+    };
+    let mut image = counting(attach.clone());
+    image.programs = vec![Code::default().set(2, 5).copy(3, 2).load(4, 3, 0).exit().program(attach)];
+    let error = Session::load(image, options(10, &Sink::default(), &Sink::default())).expect_err("reads address 5");
+    let LoadError::Rejected(rejection) = error else { panic!("{error}") };
+    assert_eq!((rejection.instruction, rejection.position), (Some(2), 20), "{}", rejection.log);
+    assert!(rejection.reason().contains("invalid mem access"), "{}", rejection.log);
+}
+
+/// `stacks[backtrace()] <<< 1` in all but the counting: keeps the last stack under one handle.
+fn keeping_stacks(attach: Attach, probe: &str) -> Image {
+    const FRAMES: u32 = 32;
+    let value = intern::stack::size(FRAMES);
+    let code = Code::default()
+        .copy(6, 1)
+        .store_imm(10, -8, 0)
+        .map(1, 1, None)
+        .frame(2, -8)
+        .call(helper::MAP_LOOKUP_ELEM)
+        .jump(JUMP_IF_ZERO, 0, "out")
+        .copy(7, 0)
+        .copy(1, 6)
+        .copy(2, 7)
+        .op(0x07, 2, 0, 0, 8)
+        .set(3, 8 * FRAMES as i32)
+        .set(4, 0)
+        .call(helper::GET_STACK)
+        .op(0x77, 0, 0, 0, 3)
+        .store(7, 0, 0)
+        .store_imm(10, -8, 77)
+        .map(1, 0, None)
+        .frame(2, -8)
+        .copy(3, 7)
+        .set(4, 0)
+        .call(helper::MAP_UPDATE_ELEM)
+        .label("out")
+        .exit();
+    let mut program = code.program(attach);
+    program.probe = probe.into();
+    Image {
+        maps: vec![
+            map("stacks", MapKind::Hash, 8, value, 16, MapRole::Stacks),
+            map("scratch", MapKind::PercpuArray, 4, value, 1, MapRole::Scratch),
+        ],
+        programs: vec![program],
+        stack_frames: FRAMES,
+        ..Image::default()
+    }
+}
+
+fn first_stack(attach: Attach, probe: &str) -> Vec<String> {
+    let (out, err) = (Sink::default(), Sink::default());
+    let running = attached(keeping_stacks(attach, probe), options(20, &out, &err));
+    allocate();
+    let mut over = running.run();
+    over.run_for_tests().print_stack(77);
+    over.finish();
+    let text = out.text();
+    assert!(!err.text().contains("WARNING"), "{}", err.text());
+    text.lines().map(String::from).collect()
+}
+
+#[test]
+fn a_stack_starts_behind_the_tracer_and_has_names() {
+    let attach = match tracepoint() {
+        Ok(attach) => attach,
+        Err(why) => return skipped("a_stack_starts_behind_the_tracer_and_has_names", why),
+    };
+    if !privilege::may_see_addresses() {
+        return skipped("a_stack_starts_behind_the_tracer_and_has_names", "CAP_SYSLOG is missing");
+    }
+    let lines = first_stack(attach, "tracepoint");
+    assert!(lines.len() > 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.starts_with(" 0xffff") && line.ends_with("]")), "{lines:?}");
+    assert!(lines[0].contains(" : kmem_cache_alloc"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("bpf")), "{lines:?}");
+}
+
+#[test]
+fn each_rung_that_is_offered_attaches_and_its_stack_starts_at_the_function() {
+    let test = "each_rung_that_is_offered_attaches_and_its_stack_starts_at_the_function";
+    if let Err(denied) = privilege::check() {
+        return skipped(test, denied);
+    }
+    let machine = Machine::new();
+    let Some(btf) = machine.btf("vmlinux") else { return skipped(test, "no BTF") };
+    let names = ["kmem_cache_alloc_noprof", "kmem_cache_alloc"];
+    let Some((function, id)) = names.iter().find_map(|name| Some((*name, btf_id(btf, FUNC, name)?))) else {
+        return skipped(test, "no kmem_cache_alloc");
+    };
+    for rung in [Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe] {
+        if let Err(refusal) = machine.offers(rung, function, id) {
+            skipped(&format!("{test} ({})", rung.name()), refusal.0);
+            continue;
+        }
+        let attach = match rung {
+            Rung::Fentry => Attach::Fentry { function: function.into(), btf_id: id },
+            Rung::KprobeMulti => Attach::KprobeMulti { functions: vec![function.into()] },
+            _ => Attach::Kprobe { function: function.into() },
+        };
+        let lines = first_stack(attach, rung.name());
+        assert!(lines[0].contains(&format!(" : {function}+0x0/0x")), "{}: {lines:?}", rung.name());
+        assert!(lines.len() > 2 && !lines[1].contains("trampoline"), "{}: {lines:?}", rung.name());
+        let _ = writeln!(io::stderr(), "{}:\n{}", rung.name(), lines[..3].join("\n"));
+    }
+}
+
+/// Set for the process that other tests start and then end with a signal.
+const CHILD: &str = "TAPSTER_TEST_CHILD";
+
+/// Runs as a process of its own: a session without end, which tells its thread and program.
+#[test]
+fn the_child_of_other_tests() {
+    let (Ok(_), Ok(attach)) = (std::env::var(CHILD), tracepoint()) else { return };
+    let options = Options { verbose: 1, ..Options::default() };
+    let running = attached(counting(attach), options);
+    let program = running.program_ids_for_tests()[0];
+    let _ = writeln!(io::stderr(), "child {} {program}", process::id(process::Id::Tid));
+    let outcome = running.run().finish();
+    let _ = writeln!(io::stderr(), "ended {}", outcome.code);
+}
+
+/// Starts such a process; gives it with its standard error, its thread and its program.
+fn start_child() -> (std::process::Child, io::BufReader<std::process::ChildStderr>, i32, u32) {
+    use std::io::BufRead;
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "live::the_child_of_other_tests", "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut stderr = io::BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.starts_with("child ") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).expect("text") > 0, "the child ended before it was attached");
+    }
+    let mut numbers = line.split_whitespace().skip(1).map(|word| word.parse::<u32>().expect("a number"));
+    let (thread, program) = (numbers.next().expect("a thread"), numbers.next().expect("a program"));
+    (child, stderr, thread as i32, program)
+}
+
+fn ends_after(signal: i32) -> String {
+    let (mut child, mut stderr, thread, program) = start_child();
+    assert!(bpf_program_exists(program));
+    // SAFETY: sends a signal to the session's thread, which the test harness does not run on its first one.
+    unsafe { libc::syscall(libc::SYS_tgkill, child.id(), thread, signal) };
+    let mut rest = String::new();
+    io::Read::read_to_string(&mut stderr, &mut rest).expect("text");
+    child.wait().expect("ends");
+    assert!(is_gone(program), "program {program} is still there after signal {signal}");
+    rest
+}
+
+#[test]
+fn a_signal_ends_the_session_and_leaves_nothing_attached() {
+    if let Err(why) = tracepoint() {
+        return skipped("a_signal_ends_the_session_and_leaves_nothing_attached", why);
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+        let rest = ends_after(signal);
+        assert!(rest.contains("ended 0"), "signal {signal}: {rest}");
+    }
+}
+
+#[test]
+fn being_killed_leaves_nothing_attached() {
+    if let Err(why) = tracepoint() {
+        return skipped("being_killed_leaves_nothing_attached", why);
+    }
+    assert!(!ends_after(libc::SIGKILL).contains("ended"));
+}
+
+#[test]
+fn nothing_stays_attached_when_a_stage_is_dropped() {
+    let attach = match tracepoint() {
+        Ok(attach) => attach,
+        Err(why) => return skipped("nothing_stays_attached_when_a_stage_is_dropped", why),
+    };
+    let (out, err) = (Sink::default(), Sink::default());
+    let begun: Begun = Session::load(counting(attach), options(50, &out, &err)).expect("loads").begin();
+    let running = begun.attach().expect("attaches");
+    let id = running.program_ids_for_tests()[0];
+    assert!(bpf_program_exists(id));
+    drop(running);
+    assert!(is_gone(id), "program {id} is still there");
+}
+
+/// The kernel frees a program when the last reader is through, a moment after its descriptor is closed.
+fn is_gone(program: u32) -> bool {
+    (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        !bpf_program_exists(program)
+    })
+}
+
+fn bpf_program_exists(id: u32) -> bool {
+    aya::programs::loaded_programs().flatten().any(|program| program.id() == id)
+}
+
+#[test]
+fn batches_read_a_whole_map_and_clear_it() {
+    if let Err(denied) = privilege::check() {
+        return skipped("batches_read_a_whole_map_and_clear_it", denied);
+    }
+    let spec = bpf::MapSpec {
+        name: "batches",
+        kind: MapKind::Hash as u32,
+        key_size: 8,
+        value_size: 8,
+        max_entries: 20_000,
+        flags: 0,
+        per_cpu: None,
+    };
+    let map = bpf::Map::create(&spec).expect("created");
+    for n in 0..20_000u64 {
+        map.update(&n.to_ne_bytes(), &(n * 3).to_ne_bytes(), 0).expect("there is room");
+    }
+    let full = map.update(&99_999u64.to_ne_bytes(), &[0; 8], 0).expect_err("there is none");
+    assert_eq!(full.raw_os_error(), Some(libc::E2BIG));
+    let table = crate::map::snapshot(&map, Value::Long).expect("read");
+    assert_eq!(table.len(), 20_000);
+    let right = |row| read(table.key(row), 0) * 3 == read(table.value(row), 0);
+    assert!(table.live_rows().all(right));
+    crate::map::clear(&map).expect("cleared");
+    assert!(crate::map::snapshot(&map, Value::Long).expect("read").is_empty());
+}
+
+#[test]
+fn arrays_in_maps_are_written_read_and_deleted() {
+    if let Err(denied) = privilege::check() {
+        return skipped("arrays_in_maps_are_written_read_and_deleted", denied);
+    }
+    let maps = vec![map("a", MapKind::Hash, 8, 8, 2, MapRole::Array(0))];
+    let key = vec![KeyPart { offset: 0, kind: KeyKind::Long }];
+    let array = Array { map: Some(0), key, key_size: 8, value: Value::Long, max_entries: 2, sized: true };
+    let globals = vec![Global { name: "a".into(), storage: Storage::Array(array) }];
+    let image = Image { maps, globals, ..Image::default() };
+    let loaded = crate::load::load(&image).expect("loads");
+    let mut globals = globals::Globals::new(&image, loaded.maps);
+    let number = |n: i64| n.to_ne_bytes();
+    assert_eq!(globals.set(0, &number(1), &number(10)), Ok(()));
+    assert_eq!(globals.set(0, &number(2), &number(20)), Ok(()));
+    assert!(globals.set(0, &number(3), &number(30)).is_err());
+    assert_eq!(globals.elements(0).expect("an array").len(), 2);
+    assert_eq!(globals.element(0, &number(2)), Some(&number(20)[..]));
+    globals.delete(0, Some(&number(2)));
+    assert_eq!(globals.element(0, &number(2)), None);
+    globals.delete(0, None);
+    assert!(globals.elements(0).expect("an array").is_empty());
+    assert_eq!(globals.failures().count, 0);
+}
+
+#[test]
+fn the_machine_answers_for_every_rung() {
+    if let Err(denied) = privilege::check() {
+        return skipped("the_machine_answers_for_every_rung", denied);
+    }
+    let machine = Machine::new();
+    let id = machine.btf("vmlinux").and_then(|btf| btf_id(btf, FUNC, "vfs_read")).unwrap_or(0);
+    for rung in Rung::LADDER {
+        let answer = machine.offers(rung, "vfs_read", id);
+        let _ = writeln!(io::stderr(), "{}: {answer:?}", rung.name());
+    }
+    assert_eq!(machine.offers(Rung::Tracepoint, "vfs_read", id), Ok(()));
+    let release = tapster_compiler::world::KernelVersion::parse(machine.release()).expect("a version");
+    let v4 = tapster_compiler::world::KernelVersion { major: 6, minor: 6 };
+    assert_eq!(machine.features().cpu_v4, release >= v4, "{release:?}");
+    let caches = machine.slab_caches().expect("caches");
+    assert!(caches.iter().any(|cache| cache.name == "dentry" && cache.merged_into.is_none()));
+}
