@@ -186,7 +186,10 @@ pub struct Stmt {
 
 /// What a statement is.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "few statements are loops, but most of those expressions would be boxed twice")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few statements are loops, but most of those expressions would be boxed twice"
+)]
 pub enum StmtKind {
     /// `e`
     Expr(Expr),

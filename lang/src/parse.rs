@@ -35,7 +35,7 @@ const NESTING_MAX: usize = 256;
 /// Levels of a tree, statements and operators together. Later stages may recurse.
 const DEPTH_MAX: u32 = 600;
 /// How many errors are worth reading.
-const ERRORS_MAX: usize = 20;
+const ERRORS_MAX: usize = 100;
 const TOP_LEVEL: &str = "expected 'probe', 'global', 'private', 'function', or '%{'";
 
 /// A parsed file.

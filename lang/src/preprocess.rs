@@ -76,7 +76,7 @@ pub struct Preprocessed {
 /// How many tokens expansion may handle before it is taken for endless.
 const TOKENS_MAX: usize = 2_000_000;
 /// How many errors are worth reading.
-const ERRORS_MAX: usize = 20;
+const ERRORS_MAX: usize = 100;
 
 /// Expands a file. Errors are those of macros and conditionals, in order of the text.
 pub fn preprocess(

@@ -41,7 +41,10 @@ impl Case {
     }
 
     fn option(&self, name: &str) -> Option<&str> {
-        self.script.lines().find_map(|line| line.strip_prefix("//! ")?.strip_prefix(name)).map(|rest| rest.trim_start_matches(':').trim())
+        self.script
+            .lines()
+            .find_map(|line| line.strip_prefix("//! ")?.strip_prefix(name))
+            .map(|rest| rest.trim_start_matches(':').trim())
     }
 }
 

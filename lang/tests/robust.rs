@@ -54,7 +54,7 @@ fn nesting_without_end_is_an_error() {
 fn trees_without_end_are_an_error() {
     let n = 100_000;
     let bodies = [
-        "x = ".to_owned() + &"-".repeat(1).repeat(n).replace('-', "- ") + "1",
+        "x = ".to_owned() + &"- ".repeat(n) + "1",
         "x = ".to_owned() + &"!".repeat(n) + "1",
         "x = ".to_owned() + &"y = ".repeat(n) + "1",
         "x = 1".to_owned() + &" + 1".repeat(n),
@@ -91,7 +91,23 @@ fn sane_nesting_parses() {
 #[test]
 fn errors_within_nesting_are_found_at_once() {
     let start = Instant::now();
-    for opening in ["f(", "(", "a[", "$x[", "f(1, (", "@count(", "x + (", "- (", "[", "1 ? (", "{ f(", "if (x) { y = (", "&(", "++(", "@cast("] {
+    for opening in [
+        "f(",
+        "(",
+        "a[",
+        "$x[",
+        "f(1, (",
+        "@count(",
+        "x + (",
+        "- (",
+        "[",
+        "1 ? (",
+        "{ f(",
+        "if (x) { y = (",
+        "&(",
+        "++(",
+        "@cast(",
+    ] {
         for ending in ["]", "1 1", "", "if", "*", ")", "}"] {
             let brackets = opening.matches(['(', '[', '{']).count();
             survive(probe(&(opening.repeat(250 / brackets) + ending)).as_bytes());
@@ -119,6 +135,9 @@ fn macros_without_end_are_an_error() {
 #[test]
 fn braces_multiply_up_to_a_limit() {
     let points = vec!["{a,b,c,d}"; 30].join(".");
+    assert_eq!(survive(format!("probe {points} {{}}").as_bytes()), Some("parse::too-many-points"));
+    let many = vec!["a"; 9_000].join(",");
+    let points = format!("{{{many}}}{}", ".x".repeat(50_000));
     assert_eq!(survive(format!("probe {points} {{}}").as_bytes()), Some("parse::too-many-points"));
     let long = "x".repeat(100_000);
     let points = vec![format!("{{{long},b}}"); 12].join(".");
@@ -174,9 +193,50 @@ impl Dice {
 }
 
 const SNIPPETS: [&str; 44] = [
-    "(", ")", "[", "]", "{", "}", "\"", "%{", "%}", "%(", "%?", "%:", "%)", "@", "$", "#", "/*", "*/", "//", "\\", "\n",
-    "probe ", "function ", "global ", "private ", "if ", "else ", "foreach ", "in ", "limit ", "try ", "catch ", "@define ",
-    "@hist_log(", "@count(", "@cast(", "->", "=~", "<<<", "++", "?", ":", "$1", "\0",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    "%{",
+    "%}",
+    "%(",
+    "%?",
+    "%:",
+    "%)",
+    "@",
+    "$",
+    "#",
+    "/*",
+    "*/",
+    "//",
+    "\\",
+    "\n",
+    "probe ",
+    "function ",
+    "global ",
+    "private ",
+    "if ",
+    "else ",
+    "foreach ",
+    "in ",
+    "limit ",
+    "try ",
+    "catch ",
+    "@define ",
+    "@hist_log(",
+    "@count(",
+    "@cast(",
+    "->",
+    "=~",
+    "<<<",
+    "++",
+    "?",
+    ":",
+    "$1",
+    "\0",
 ];
 
 fn mutate(text: &mut Vec<u8>, dice: &mut Dice) {
@@ -214,4 +274,16 @@ fn mutated_scripts_never_panic() {
         assert!(result.is_ok(), "a mutation of {name} panics:\n{text}");
         assert!(begun.elapsed() < Duration::from_secs(2), "a mutation of {name} takes {:?}:\n{text}", begun.elapsed());
     }
+}
+
+#[test]
+fn errors_in_very_long_lines_are_shown() {
+    let filler = "x = 1; ".repeat(20_000);
+    for text in
+        [probe(&format!("f( {filler} ")), probe(&format!("{filler} ) {filler}")), probe(&format!("é{filler}(\u{1b}é"))]
+    {
+        assert!(survive(text.as_bytes()).is_some());
+    }
+    let token = "a".repeat(200_000);
+    assert!(survive(probe(&format!("x y = f({token} {token}")).as_bytes()).is_some());
 }

@@ -91,9 +91,10 @@ impl Rings {
 }
 
 fn ring(map: &Map) -> Result<Ring, aya::maps::MapError> {
-    let fd = map.as_fd().try_clone_to_owned().map_err(|io_error| {
-        aya::maps::MapError::SyscallError(aya::sys::SyscallError { call: "fcntl", io_error })
-    })?;
+    let fd = map
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|io_error| aya::maps::MapError::SyscallError(aya::sys::SyscallError { call: "fcntl", io_error }))?;
     RingBuf::try_from(aya::maps::Map::from_map_data(MapData::from_fd(fd)?)?).map(Ring)
 }
 

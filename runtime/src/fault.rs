@@ -53,10 +53,7 @@ mod tests {
 
     fn image(sized: bool) -> Image {
         let array = Array { map: None, key: vec![], key_size: 8, value: Value::Long, max_entries: 3, sized };
-        Image {
-            globals: vec![Global { name: "a".into(), storage: Storage::Array(array) }],
-            ..Image::default()
-        }
+        Image { globals: vec![Global { name: "a".into(), storage: Storage::Array(array) }], ..Image::default() }
     }
 
     #[test]

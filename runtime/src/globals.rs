@@ -345,7 +345,8 @@ mod tests {
 
     #[test]
     fn statistics_of_user_space_add_up() {
-        let layout = Layout { parts: Parts { count: true, sum: true, min: false, max: true }, histogram: Histogram::None };
+        let layout =
+            Layout { parts: Parts { count: true, sum: true, min: false, max: true }, histogram: Histogram::None };
         let mut globals = Globals::new(&image(Value::Aggregate(layout), 2), Vec::new());
         for value in [3, 5] {
             globals.add(0, Some(&number(1)), value).expect("there is room");

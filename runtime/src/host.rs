@@ -164,7 +164,9 @@ impl Host<'_> {
     }
 
     unsafe fn array_get(&mut self, global: i64, key: i64, out: i64) -> i64 {
-        let Some(size) = self.run.globals.array(index(global)).map(|array| array.value.size() as usize) else { return 0 };
+        let Some(size) = self.run.globals.array(index(global)).map(|array| array.value.size() as usize) else {
+            return 0;
+        };
         // SAFETY: as the list says.
         let Some(key) = (unsafe { self.key(global, key) }) else { return 0 };
         match self.run.globals.element(index(global), key) {
@@ -294,5 +296,149 @@ impl Host<'_> {
             Fact::KtimeNs => process::now(Clock::Monotonic) as i64,
             Fact::Target => self.run.target,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::tests::{ALL, array, run};
+    use tapster_compiler::host::{HostFn, SortBy};
+    use tapster_compiler::image::{ArgKind, Conversion, Format, Image, Measure, Piece};
+    use tapster_runtime_ebpf::aggregate::{Histogram, Layout};
+
+    /// Calls a host function as generated code does.
+    fn call(run: &mut Run, function: HostFn, args: &[i64]) -> i64 {
+        assert_eq!(args.len(), function.arity(), "{}", function.name());
+        let address = table().0[function as usize];
+        let run: *mut Run = run;
+        let at = |n: usize| args.get(n).copied().unwrap_or(0);
+        // SAFETY: a function of the table takes its context and up to five words; in the C calling convention those it
+        // does not take do it no harm. The addresses among them are those of the tests' own values.
+        unsafe {
+            let function: unsafe extern "C" fn(*mut Run, i64, i64, i64, i64) -> i64 = std::mem::transmute(address);
+            function(run, at(0), at(1), at(2), at(3))
+        }
+    }
+
+    fn of<T: ?Sized>(value: &T) -> i64 {
+        std::ptr::from_ref(value).cast::<u8>() as i64
+    }
+
+    #[test]
+    fn the_table_has_every_function_of_the_list() {
+        assert_eq!(table().0.len(), HostFn::ALL.len());
+    }
+
+    #[test]
+    fn elements_are_set_read_walked_and_deleted() {
+        let image = Image { globals: vec![array("a", Value::Long, 2)], ..Image::default() };
+        let (mut run, _) = run(image);
+        let run = &mut *run;
+        for n in [7i64, 3] {
+            assert_eq!(call(run, HostFn::array_set, &[0, of(&n), of(&(n * 10))]), 0);
+        }
+        let overflow = call(run, HostFn::array_set, &[0, of(&1i64), of(&1i64)]);
+        assert_eq!(overflow, Fault::ArrayOverflow as i64);
+        let mut out = 0i64;
+        assert_eq!(call(run, HostFn::array_get, &[0, of(&7i64), &raw mut out as i64]), 1);
+        assert_eq!(out, 70);
+        assert_eq!(call(run, HostFn::array_get, &[0, of(&8i64), &raw mut out as i64]), 0);
+        assert_eq!(out, 0);
+        let sort = Sort { by: SortBy::Key(0), descending: false }.encode();
+        let walk = call(run, HostFn::walk_begin, &[0, sort, -1]);
+        let mut keys = Vec::new();
+        loop {
+            let key = call(run, HostFn::walk_next, &[walk]);
+            if key == 0 {
+                break;
+            }
+            // SAFETY: a walk's keys stay where they are until it ends.
+            keys.push(unsafe { (key as *const i64).read_unaligned() });
+        }
+        call(run, HostFn::walk_end, &[walk]);
+        assert_eq!(keys, [3, 7]);
+        call(run, HostFn::array_delete, &[0, of(&3i64)]);
+        assert_eq!(call(run, HostFn::array_has, &[0, of(&3i64)]), 0);
+        call(run, HostFn::array_delete, &[0, 0]);
+        assert_eq!(call(run, HostFn::array_has, &[0, of(&7i64)]), 0);
+    }
+
+    #[test]
+    fn string_elements_end_at_their_nul() {
+        let (mut run, _) = run(Image { globals: vec![array("a", Value::Text(8), 2)], ..Image::default() });
+        let mut out = [0xffu8; 8];
+        call(&mut run, HostFn::array_set, &[0, of(&1i64), of(b"0123456789\0")]);
+        call(&mut run, HostFn::array_get, &[0, of(&1i64), out.as_mut_ptr() as i64]);
+        assert_eq!(&out, b"0123456\0");
+        call(&mut run, HostFn::array_set, &[0, of(&1i64), of(b"ab\0junk")]);
+        call(&mut run, HostFn::array_get, &[0, of(&1i64), out.as_mut_ptr() as i64]);
+        assert_eq!(&out, b"ab\0\0\0\0\0\0");
+    }
+
+    #[test]
+    fn statistics_are_added_to_and_read() {
+        let layout = Layout { parts: ALL, histogram: Histogram::None };
+        let image = Image { globals: vec![array("a", Value::Aggregate(layout), 2)], ..Image::default() };
+        let (mut run, _) = run(image);
+        let (key, mut out) = (5i64, 0i64);
+        for value in [3, 8] {
+            assert_eq!(call(&mut run, HostFn::aggregate_add, &[0, of(&key), value]), 0);
+        }
+        let mut read = |extractor: Extractor, key: i64| {
+            let fault = call(&mut run, HostFn::aggregate_read, &[0, of(&key), extractor as i64, &raw mut out as i64]);
+            (fault, out)
+        };
+        assert_eq!(read(Extractor::Count, 5), (0, 2));
+        assert_eq!(read(Extractor::Max, 5), (0, 8));
+        assert_eq!(read(Extractor::Count, 6), (0, 0));
+        assert_eq!(read(Extractor::Avg, 6).0, Fault::EmptyAggregate as i64);
+    }
+
+    #[test]
+    fn prints_take_their_arguments_from_words() {
+        let conversion = |kind, arg| {
+            Piece::Conversion(Conversion { flag: None, width: Measure::None, precision: Measure::None, kind, arg })
+        };
+        let pieces = vec![conversion(b'd', ArgKind::Long), conversion(b's', ArgKind::Text(16))];
+        let (mut run, shown) = run(Image { formats: vec![Format { pieces }], ..Image::default() });
+        let args = [42, of(b" find\0")];
+        call(&mut run, HostFn::print, &[0, of(&args)]);
+        call(&mut run, HostFn::print, &[99, 0]);
+        run.output.flush();
+        assert_eq!(shown.text(), "42 find");
+    }
+
+    #[test]
+    fn texts_are_copied_compared_and_interned() {
+        let (mut run, _) = run(Image::default());
+        let mut to = [0xffu8; 6];
+        call(&mut run, HostFn::copy_text, &[of(b"dentry\0"), to.as_mut_ptr() as i64, 6]);
+        assert_eq!(&to, b"dentr\0");
+        call(&mut run, HostFn::copy_text, &[of(b"a\0"), to.as_mut_ptr() as i64, 6]);
+        assert_eq!(&to, b"a\0\0\0\0\0");
+        let mut order = |a: &[u8], b: &[u8]| call(&mut run, HostFn::compare_text, &[of(a), of(b)]);
+        assert!(order(b"a\0", b"b\0") < 0 && order(b"b\0", b"a\0") > 0 && order(b"a\0x", b"a\0y") == 0);
+        assert!(order(b"\xff\0", b"a\0") > 0, "strings compare as unsigned bytes");
+        let handle = call(&mut run, HostFn::intern, &[of(b"a long name\0")]);
+        let address = call(&mut run, HostFn::text_of, &[handle]);
+        // SAFETY: interned texts stay where they are and end with a NUL.
+        assert_eq!(unsafe { CStr::from_ptr(address as *const c_char) }, c"a long name");
+        let mut name = [0xffu8; 4];
+        call(&mut run, HostFn::execname, &[name.as_mut_ptr() as i64, 4]);
+        assert_eq!(name[3], 0);
+    }
+
+    #[test]
+    fn faults_and_exit_reach_the_run() {
+        let (mut run, _) = run(Image::default());
+        call(&mut run, HostFn::raise, &[Fault::DivisionByZero as i64, 0, 43]);
+        call(&mut run, HostFn::raise, &[999, 0, 43]);
+        let raised = run.take_raised();
+        assert_eq!(raised, [Raised { fault: Fault::DivisionByZero, detail: 0, position: 43 }]);
+        assert!(!run.is_exiting());
+        call(&mut run, HostFn::exit, &[]);
+        assert!(run.is_exiting());
+        assert_eq!(call(&mut run, HostFn::fact, &[Fact::Pid as i64]), i64::from(std::process::id()));
     }
 }

@@ -123,7 +123,7 @@ impl Interned {
             return Ok(());
         }
         let Some(map) = self.stacks.and_then(|at| maps.get(at)) else { return Ok(()) };
-        let mut new = Vec::new();
+        let (mut new, first_frame) = (Vec::new(), self.frames.len());
         map::for_each(map, |key, value| {
             let handle = word(key, 0);
             if !self.known.contains_key(&handle) {
@@ -133,8 +133,7 @@ impl Interned {
                 new.push(handle);
             }
         })?;
-        let addresses = new.iter().flat_map(|handle| self.stack(*handle)).copied();
-        let learned = self.symbols.learn(addresses);
+        let learned = self.symbols.learn(self.frames[first_frame..].iter().copied());
         new.into_iter().for_each(|handle| self.trim(handle));
         learned
     }

@@ -144,8 +144,11 @@ fn create_map(map: &tapster_compiler::image::Map, cpus: usize) -> Result<Map, Lo
             Some(libc::ENOMEM) => "no memory for it, give the array fewer elements",
             _ => "this kernel may lack the map type",
         };
-        denied_or(source, &format!("the map {}", map.name), |source| {
-            LoadError::Map { name: map.name.clone(), bytes, cure, source }
+        denied_or(source, &format!("the map {}", map.name), |source| LoadError::Map {
+            name: map.name.clone(),
+            bytes,
+            cure,
+            source,
         })
     })
 }
@@ -246,7 +249,8 @@ fn refused_program(program: &Program, refused: bpf::Refused) -> LoadError {
 /// The number of the instruction that a line of the verifier's log prints: `12: (79) r1 = *(u64 *)(r1 +0)`.
 fn instruction_of(line: &str) -> Option<u32> {
     let (number, rest) = line.split_once(": (")?;
-    let is_code = rest.len() > 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit) && rest[2..].starts_with(')');
+    let is_code =
+        rest.len() > 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit) && rest[2..].starts_with(')');
     if is_code { number.parse().ok() } else { None }
 }
 

@@ -82,14 +82,9 @@ mod tests {
     use tapster_compiler::image::{Array, Attach, Global, Program, Value};
 
     fn image() -> Image {
-        let array = |sized| Storage::Array(Array {
-            map: None,
-            key: vec![],
-            key_size: 8,
-            value: Value::Long,
-            max_entries: 2048,
-            sized,
-        });
+        let array = |sized| {
+            Storage::Array(Array { map: None, key: vec![], key_size: 8, value: Value::Long, max_entries: 2048, sized })
+        };
         let program = Program {
             name: "p".into(),
             probe: "kernel.function(\"kmem_cache_alloc\")".into(),

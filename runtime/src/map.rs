@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn cpus_that_saw_nothing_do_not_count() {
-        let layout = Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::None };
+        let layout =
+            Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::None };
         let stride = layout.size() as usize;
         let mut cpus = vec![0; 4 * stride];
         layout.add(&mut cpus[stride..2 * stride], 5);

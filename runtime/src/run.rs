@@ -251,3 +251,114 @@ impl Handles<'_> {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::io::{self, Write};
+    use std::rc::Rc;
+    use tapster_compiler::host::SortBy;
+    use tapster_compiler::image::{Array, Global, KeyKind, KeyPart, Storage, Value};
+    use tapster_runtime_ebpf::aggregate::{Layout, Parts};
+
+    pub(crate) const ALL: Parts = Parts { count: true, sum: true, min: true, max: true };
+
+    /// Output that a test can read.
+    #[derive(Clone, Default)]
+    pub(crate) struct Shown(Rc<RefCell<Vec<u8>>>);
+
+    impl Shown {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8_lossy(&self.0.borrow()).into_owned()
+        }
+    }
+
+    impl Write for Shown {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// An array of user space with one number as its key.
+    pub(crate) fn array(name: &str, value: Value, max_entries: u32) -> Global {
+        let key = vec![KeyPart { offset: 0, kind: KeyKind::Long }];
+        let array = Array { map: None, key, key_size: 8, value, max_entries, sized: false };
+        Global { name: name.into(), storage: Storage::Array(array) }
+    }
+
+    /// A run without kernel handlers, which needs no privilege.
+    pub(crate) fn run(image: Image) -> (Box<Run>, Shown) {
+        let shown = Shown::default();
+        let loaded = crate::load::load(&image).expect("nothing to load");
+        let signals = Signals::collect().expect("can be had");
+        let output = Output::new(Box::new(shown.clone()), Box::new(io::sink()));
+        (Run::new(image, loaded, output, signals).0, shown)
+    }
+
+    fn statistic(histogram: Histogram) -> Image {
+        let layout = Layout { parts: ALL, histogram };
+        let storage = Storage::ScalarAggregate { offset: 0, layout, in_kernel: false };
+        Image { globals: vec![Global { name: "s".into(), storage }], ..Image::default() }
+    }
+
+    #[test]
+    fn a_scalar_statistic_is_read_reset_and_drawn() {
+        let (mut run, shown) = run(statistic(Histogram::Log));
+        assert_eq!(run.print_histogram(0, None), Err(Fault::EmptyAggregate));
+        assert_eq!(run.aggregate_read(0, None, Extractor::Sum), Ok(0));
+        assert_eq!(run.aggregate_read(0, None, Extractor::Min), Err(Fault::EmptyAggregate));
+        for value in [4, 6] {
+            run.globals.add(0, None, value).expect("a scalar is never full");
+        }
+        assert_eq!(run.aggregate_read(0, None, Extractor::Avg), Ok(5));
+        assert_eq!(run.print_histogram(0, None), Ok(()));
+        run.output.flush();
+        assert!(shown.text().contains("\n    4 |@@  "), "{}", shown.text());
+        run.globals.delete(0, None);
+        assert_eq!(run.aggregate_read(0, None, Extractor::Count), Ok(0));
+    }
+
+    #[test]
+    fn walks_nest_and_their_handles_are_used_again() {
+        let (mut run, _) = run(Image { globals: vec![array("a", Value::Long, 9)], ..Image::default() });
+        for n in 0..3i64 {
+            run.globals.set(0, &n.to_ne_bytes(), &n.to_ne_bytes()).expect("there is room");
+        }
+        let sort = Sort { by: SortBy::Key(0), descending: true };
+        let mut seen = Vec::new();
+        let outer = run.walk_begin(0, sort, None);
+        while let Some(key) = run.walk_next(outer).map(|key| key[0]) {
+            let inner = run.walk_begin(0, sort, Some(1));
+            assert_ne!(inner, outer);
+            while let Some(other) = run.walk_next(inner).map(|key| key[0]) {
+                seen.push((key, other));
+            }
+            run.walk_end(inner);
+        }
+        run.walk_end(outer);
+        assert_eq!(seen, [(2, 2), (1, 2), (0, 2)]);
+        assert_eq!(run.walk_begin(0, sort, None), outer);
+    }
+
+    #[test]
+    fn patience_ends_walks_and_prints_with_the_second_signal() {
+        let (mut run, _) = run(Image { globals: vec![array("a", Value::Long, 9)], ..Image::default() });
+        run.globals.set(0, &[0; 8], &[0; 8]).expect("there is room");
+        let sort = Sort { by: SortBy::Unsorted, descending: false };
+        let walk = |run: &mut Run| {
+            let walk = run.walk_begin(0, sort, None);
+            run.walk_next(walk).is_some()
+        };
+        run.interrupts = 2;
+        assert!(walk(&mut run), "before the end any number only ends the session");
+        run.lose_patience();
+        assert!(!walk(&mut run));
+        run.interrupts = 1;
+        assert!(walk(&mut run), "one signal lets end handlers finish");
+    }
+}

@@ -65,7 +65,10 @@ impl Default for Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("verbose", &self.verbose).field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("verbose", &self.verbose)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -220,7 +223,7 @@ impl Over {
         let (image, run) = (&core.run.image, &core.run);
         let losses = loss::warnings(image, |number| run.loss(number), &core.missed, run.globals.failures());
         losses.iter().for_each(|loss| core.run.output.warn(loss));
-        let failed = core.has_failed() || core.strict && !losses.is_empty();
+        let failed = core.has_failed() || core.run.output.has_failed() || core.strict && !losses.is_empty();
         Outcome { code: failed.into(), errors: core.errors, losses }
     }
 }

@@ -12,8 +12,9 @@ pub fn directory(path: &str) -> BTreeMap<String, String> {
     let Ok(entries) = fs::read_dir(path) else { return BTreeMap::new() };
     let named = entries.flatten().filter_map(|entry| {
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with(':'))?;
-        let target = fs::read_link(entry.path()).ok().and_then(|link| Some(link.file_name()?.to_str()?.to_owned()));
-        let target = target.unwrap_or_else(|| name.clone());
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        let link = if is_link { fs::read_link(entry.path()).ok() } else { None };
+        let target = link.as_ref().and_then(|link| link.file_name()?.to_str()).unwrap_or(&name).to_owned();
         Some((name, target))
     });
     named.collect()

@@ -7,7 +7,7 @@
 use crate::privilege;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// Bytes read at once.
 const BUFFER: usize = 64 << 10;
@@ -79,33 +79,21 @@ impl Symbols {
     pub fn hidden(&self) -> Option<&'static str> {
         self.hidden.then(|| match privilege::may_see_addresses() {
             true => "addresses in /proc/kallsyms are hidden (kernel.kptr_restrict=2): stacks are printed without names",
-            false => "CAP_SYSLOG is missing, so addresses in /proc/kallsyms are hidden: stacks are printed without names",
+            false => {
+                "CAP_SYSLOG is missing, so addresses in /proc/kallsyms are hidden: stacks are printed without names"
+            }
         })
     }
 }
 
 /// Calls `each` with every line, without its line feed.
-fn lines(mut file: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    let mut kept = 0;
-    loop {
-        let read = match file.read(&mut buffer[kept..]) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let end = kept + read;
-        let mut from = 0;
-        while let Some(len) = buffer[from..end].iter().position(|byte| *byte == b'\n') {
-            each(&buffer[from..from + len]);
-            from += len + 1;
-        }
-        // A line longer than the buffer is none of ours: names have at most 511 bytes.
-        kept = if end - from < BUFFER { end - from } else { 0 };
-        buffer.copy_within(from..from + kept, 0);
+fn lines(file: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut file = BufReader::with_capacity(BUFFER, file);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line)? > 0 {
+        each(line.strip_suffix(b"\n").unwrap_or(&line));
+        line.clear();
     }
-    each(&buffer[..kept]);
     Ok(())
 }
 
@@ -225,9 +213,9 @@ ffffffffc0200000 t bpf_prog_6deef7357e7b4530_slab\t[bpf]
     }
 
     fn shown(symbols: &Symbols, address: u64) -> String {
-        symbols.get(address).map_or("?".into(), |s| {
-            format!("{}+{:#x}/{:#x} [{}]", s.name, address - s.start, s.size, s.module)
-        })
+        symbols
+            .get(address)
+            .map_or("?".into(), |s| format!("{}+{:#x}/{:#x} [{}]", s.name, address - s.start, s.size, s.module))
     }
 
     #[test]

@@ -120,7 +120,8 @@ mod tests {
     use tapster_compiler::image::KeyPart;
     use tapster_runtime_ebpf::aggregate::{Histogram, Parts};
 
-    const ELEMENTS: [(&str, i64, i64); 5] = [("find", 2, 7), ("sh", -1, 3), ("awk", 9, 7), ("sleep", 2, 1), ("a", 0, 5)];
+    const ELEMENTS: [(&str, i64, i64); 5] =
+        [("find", 2, 7), ("sh", -1, 3), ("awk", 9, 7), ("sleep", 2, 1), ("a", 0, 5)];
 
     fn array(value: Value) -> Array {
         let key = vec![KeyPart { offset: 0, kind: KeyKind::Text(16) }, KeyPart { offset: 16, kind: KeyKind::Long }];
@@ -199,7 +200,8 @@ mod tests {
 
     #[test]
     fn nothing_has_no_average_but_a_count_and_a_sum() {
-        let layout = Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::None };
+        let layout =
+            Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::None };
         let mut value = [0; 32];
         assert_eq!(extract(&layout, &value, Extractor::Avg), None);
         assert_eq!(extract(&layout, &value, Extractor::Min), None);

@@ -37,7 +37,11 @@ struct BtfFile {
 impl BtfFile {
     fn of(&self, module: &str) -> Option<&[u8]> {
         let (name, bytes) = self.content.get_or_init(|| (module.into(), read_btf(module)));
-        if name == module { bytes.as_ref().map(FileBytes::bytes) } else { self.next.get_or_init(Box::default).of(module) }
+        if name == module {
+            bytes.as_ref().map(FileBytes::bytes)
+        } else {
+            self.next.get_or_init(Box::default).of(module)
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Case {
     pub rungs: Vec<Rung>,
     /// Shell command to run while the probes are attached.
     pub during: Option<String>,
+    /// It ends without ^C after `during`.
+    pub ends_itself: bool,
     /// Run as this kind of user.
     pub user: User,
     /// Paths to cover with nothing before Tapster starts (it then sees an empty file or directory).
@@ -147,6 +149,7 @@ fn parse(name: String, path: PathBuf, text: &str) -> Result<Case, String> {
         kernels: VersionRange::default(),
         rungs: vec![],
         during: None,
+        ends_itself: false,
         user: User::Same,
         hide: vec![],
         timeout: 20,
@@ -178,6 +181,7 @@ fn directive(case: &mut Case, key: &str, value: &str) -> Result<(), String> {
         "kernels" => case.kernels = VersionRange::parse(value)?,
         "rungs" => case.rungs = each(value, Rung::parse)?,
         "during" => case.during = Some(value.to_owned()),
+        "ends" if value == "itself" => case.ends_itself = true,
         "user" => case.user = user(value)?,
         "hide" => case.hide = words(value)?,
         "timeout" => case.timeout = number(value)?,

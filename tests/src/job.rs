@@ -174,14 +174,14 @@ fn print_case(case: &Case, rung: Option<Rung>, env: &Env) -> Result<Printed, Str
     command.current_dir(folder).args(case.command_line(rung)).envs(case.env.iter().cloned());
     let restriction = Restriction::new(&case.user, &case.hide);
     restriction.apply(&mut command);
-    let running = Running::start(&mut command).map_err(|e| format!("{}: {e}", program.display()))?;
+    let mut running = Running::start(&mut command).map_err(|e| format!("{}: {e}", program.display()))?;
     let patience = env.seconds(case.timeout);
     if let Some(during) = &case.during {
-        if let Err(why) = running.wait_for_line("attached", patience) {
-            return Err(running.finish(env.seconds(2)).map_or_else(|e| e, |p| format!("{why}\n{}", p.transcript())));
-        }
+        (running, _) = running.until_line("attached", patience)?;
         work(during, env)?;
-        running.signal(libc::SIGINT);
+        if !case.ends_itself {
+            running.signal(libc::SIGINT);
+        }
     }
     running.finish(patience)
 }

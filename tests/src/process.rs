@@ -58,18 +58,23 @@ impl Running {
         self.child.id()
     }
 
-    /// Waits for a line of standard error that begins with `prefix`.
-    pub fn wait_for_line(&self, prefix: &str, patience: Duration) -> Result<(), String> {
+    /// Waits for a line of standard error that begins with `prefix`; gives the lines before it.
+    ///
+    /// If it does not come, the program is ended and the error carries its output.
+    pub fn until_line(self, prefix: &str, patience: Duration) -> Result<(Running, Vec<String>), String> {
         let deadline = Instant::now() + patience;
-        loop {
+        let mut before = vec![];
+        let why = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.stderr_lines.recv_timeout(left) {
-                Ok(line) if line.starts_with(prefix) => return Ok(()),
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => return Err(format!("no line `{prefix}…` in {patience:?}")),
-                Err(RecvTimeoutError::Disconnected) => return Err(format!("ended without a line `{prefix}…`")),
+                Ok(line) if line.starts_with(prefix) => return Ok((self, before)),
+                Ok(line) => before.push(line),
+                Err(RecvTimeoutError::Timeout) => break format!("no line `{prefix}…` in {patience:?}"),
+                Err(RecvTimeoutError::Disconnected) => break format!("ended without a line `{prefix}…`"),
             }
-        }
+        };
+        let printed = self.finish(Duration::from_secs(1));
+        Err(printed.map_or_else(|e| format!("{why}; {e}"), |p| format!("{why}\n{}", p.transcript())))
     }
 
     /// Sends a signal.

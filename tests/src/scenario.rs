@@ -35,5 +35,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "truth/stacks_hold_the_call_site", needs: &[Fact::Live], rungs: &[], run: load::call_sites },
     Scenario { name: "ending/exit_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::exit },
     Scenario { name: "ending/interrupt_at_any_moment", needs: &[Fact::Live], rungs: &[], run: ending::interrupt },
+    Scenario {
+        name: "ending/interrupt_while_ending",
+        needs: &[Fact::Live],
+        rungs: &[],
+        run: ending::interrupt_while_ending,
+    },
     Scenario { name: "ending/kill_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::kill },
 ];

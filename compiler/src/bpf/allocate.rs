@@ -5,7 +5,8 @@ use super::vcode::{VCode, preg};
 use regalloc2::{Algorithm, MachineEnv, Output, PRegSet, RegallocOptions};
 
 pub(super) fn allocate(vcode: &VCode) -> Result<Output, CompileError> {
-    let options = RegallocOptions { verbose_log: false, validate_ssa: cfg!(debug_assertions), algorithm: Algorithm::Ion };
+    let options =
+        RegallocOptions { verbose_log: false, validate_ssa: cfg!(debug_assertions), algorithm: Algorithm::Ion };
     regalloc2::run(vcode, &machine(), &options).map_err(|e| CompileError::Allocator(e.to_string()))
 }
 

@@ -127,7 +127,15 @@ impl Default for Btf {
 impl Btf {
     /// A blob with nothing but `void` and the empty string.
     pub fn new() -> Self {
-        Self { types: vec![], count: 0, strings: vec![0], offsets: HashMap::new(), int: None, long: None, pointer: None }
+        Self {
+            types: vec![],
+            count: 0,
+            strings: vec![0],
+            offsets: HashMap::new(),
+            int: None,
+            long: None,
+            pointer: None,
+        }
     }
 
     /// The offset of a string. Strings end at the first NUL, so that is where a text with one in it is cut.

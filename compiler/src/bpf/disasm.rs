@@ -108,7 +108,11 @@ fn jump(f: &mut fmt::Formatter<'_>, insn: Insn) -> fmt::Result {
             let Some(sign) = jump_sign(op) else { return unknown(f, insn) };
             let r = if wide { 'r' } else { 'w' };
             write!(f, "if {r}{} {sign} ", insn.dst())?;
-            if insn.code & X == 0 { write!(f, "0x{:x}", insn.imm)? } else { write!(f, "{r}{}", insn.src())? }
+            if insn.code & X == 0 {
+                write!(f, "0x{:x}", insn.imm)?
+            } else {
+                write!(f, "{r}{}", insn.src())?
+            }
             write!(f, " goto pc{:+}", insn.off)
         }
     }

@@ -1,7 +1,8 @@
 //! From allocated code to instructions.
 //!
 //! Blocks marked cold go to the end; a block that is nothing but a jump is not emitted, and who jumped to it jumps on. Jumps are
-//! laid out with 16 bits first; a function they do not span is laid out again with far jumps, where the target has them.
+//! laid out with 16 bits first; if that is not enough, a second time, with 32 bits for those that are long, where the target
+//! has such jumps.
 use super::facts::mask;
 use super::isa::*;
 use super::vcode::{Address, Callee, Op, Test, VCode};
@@ -12,19 +13,34 @@ use regalloc2::{Allocation, Edit, InstPosition, Output, ProgPoint};
 /// Puts allocated code into its final form. `slots` are the bytes of stack the function's own variables take.
 pub(super) fn emit(vcode: &VCode, allocated: &Output, slots: u32, options: &Options) -> Result<Code, CompileError> {
     let spills = 8 * allocated.num_spillslots as u32;
-    if slots + spills > STACK_BYTES_MAX {
-        return Err(CompileError::Stack { slots, spills });
+    let kernel = if vcode.insts.iter().any(|inst| inst.op == Op::MayGoto) { MAY_GOTO_BYTES } else { 0 };
+    let stack = slots + spills + kernel;
+    if stack > STACK_BYTES_MAX {
+        return Err(CompileError::Stack { slots, spills, kernel });
     }
     let layout = Layout::of(vcode, allocated);
-    match Emitter::new(vcode, allocated, &layout, slots, false).run() {
-        Err(TooFar(_)) if options.cpu_v4 => Emitter::new(vcode, allocated, &layout, slots, true).run(),
+    let code = match Emitter::new(vcode, allocated, &layout, slots, vec![]).run() {
+        Err(TooFar { is_far, .. }) if options.cpu_v4 => Emitter::new(vcode, allocated, &layout, slots, is_far).run(),
         other => other,
-    }
-    .map_err(|TooFar(insns)| CompileError::JumpTooFar { insns })
+    };
+    let code = code.map_err(|TooFar { insns, .. }| CompileError::JumpTooFar { insns })?;
+    Ok(Code { spills: allocated.num_spillslots, stack, ..code })
 }
 
-/// A jump does not reach, in a function of so many instructions.
-struct TooFar(usize);
+/// What the kernel keeps on the stack to end loops by: a count, and since 6.15 a time.
+const MAY_GOTO_BYTES: u32 = 16;
+
+/// A far jump takes at most three instructions where a short one takes one, so a distance at most triples: jumps shorter than
+/// this stay within 16 bits.
+const SHORT_MAX: u64 = 10_000;
+
+/// A jump does not reach.
+struct TooFar {
+    /// Instructions in the function.
+    insns: usize,
+    /// Which jumps between blocks are long, in the order they are emitted.
+    is_far: Vec<bool>,
+}
 
 /// Which blocks are emitted, and in which order.
 struct Layout {
@@ -50,9 +66,8 @@ impl Layout {
         }
         first_edit.push(allocated.edits.len());
         let mut target: Vec<usize> = (0..count).collect();
-        let mut is_bare: Vec<bool> = (0..count)
-            .map(|b| first_edit[b] == first_edit[b + 1] && is_jump_only(vcode, b))
-            .collect();
+        let mut is_bare: Vec<bool> =
+            (0..count).map(|b| first_edit[b] == first_edit[b + 1] && is_jump_only(vcode, b)).collect();
         for block in (0..count).rev().filter(|b| is_jump_only(vcode, *b)) {
             let Some((succ, _)) = vcode.flow.only_exit(block).filter(|_| is_bare[block]) else { continue };
             if succ > block {
@@ -82,18 +97,19 @@ struct Emitter<'a> {
     allocated: &'a Output,
     layout: &'a Layout,
     slots: u32,
-    /// Every jump between blocks gets 32 bits.
-    far: bool,
+    /// Which jumps between blocks get 32 bits, in the order they are emitted; none, if empty.
+    is_far: Vec<bool>,
     code: Code,
+    /// The first instruction of each block.
     starts: Vec<usize>,
+    /// Jumps between blocks: the instruction and the block.
     jumps: Vec<(usize, usize)>,
 }
 
 impl<'a> Emitter<'a> {
-    fn new(vcode: &'a VCode, allocated: &'a Output, layout: &'a Layout, slots: u32, far: bool) -> Self {
-        let spills = allocated.num_spillslots;
-        let code = Code { spills, stack: slots + 8 * spills as u32, ..Code::default() };
-        Self { vcode, allocated, layout, slots, far, code, starts: vec![0; vcode.blocks.len()], jumps: vec![] }
+    fn new(vcode: &'a VCode, allocated: &'a Output, layout: &'a Layout, slots: u32, is_far: Vec<bool>) -> Self {
+        let code = Code::default();
+        Self { vcode, allocated, layout, slots, is_far, code, starts: vec![0; vcode.blocks.len()], jumps: vec![] }
     }
 
     fn run(mut self) -> Result<Code, TooFar> {
@@ -182,7 +198,9 @@ impl<'a> Emitter<'a> {
             Op::StoreConst { at, imm } => self.push(ST | MEM | at.size, r.base(at, 0), 0, at.offset, imm),
             Op::Atomic { at, code } => self.push(STX | ATOMIC | at.size, r.base(at, 1), r.get(0), at.offset, code),
             Op::AtomicFetch { at, code } => self.push(STX | ATOMIC | at.size, r.base(at, 2), r.get(0), at.offset, code),
-            Op::CompareExchange { at } => self.push(STX | ATOMIC | at.size, r.base(at, 3), r.get(2), at.offset, CMPXCHG),
+            Op::CompareExchange { at } => {
+                self.push(STX | ATOMIC | at.size, r.base(at, 3), r.get(2), at.offset, CMPXCHG)
+            }
             Op::Call(callee) => self.call(callee),
             Op::PtrChk { limit } => self.checked_pointer(limit, r),
             Op::Set(test) => self.set(test, r),
@@ -296,10 +314,15 @@ impl Emitter<'_> {
         self.layout.target[self.vcode.flow.succs(block)[index].index()]
     }
 
+    fn next_is_far(&self) -> bool {
+        self.is_far.get(self.jumps.len()).copied().unwrap_or(false)
+    }
+
     fn jump(&mut self, target: usize, next: Option<usize>) {
         if Some(target) != next {
+            let code = if self.next_is_far() { JMP32 | JA } else { JMP | JA };
             self.jumps.push((self.code.insns.len(), target));
-            self.push(if self.far { JMP32 | JA } else { JMP | JA }, 0, 0, 0, 0);
+            self.push(code, 0, 0, 0, 0);
         }
     }
 
@@ -317,8 +340,8 @@ impl Emitter<'_> {
     }
 
     fn jump_if(&mut self, test: Test, cond: u8, lhs: u8, rhs: u8, target: usize) {
-        if self.far {
-            // Conditional jumps have 16 bits on every cpu: over a far jump, to a far jump.
+        if self.next_is_far() {
+            // Conditional jumps have 16 bits on every cpu, so this one goes to a far jump next to it.
             self.test(test, cond, lhs, rhs, 1);
             self.push(JMP | JA, 0, 0, 1, 0);
             self.jump(target, None);
@@ -330,7 +353,7 @@ impl Emitter<'_> {
 
     fn may_goto(&mut self, block: usize, next: Option<usize>) {
         let (out, on) = (self.succ(block, 0), self.succ(block, 1));
-        if self.far {
+        if self.next_is_far() {
             self.push(JMP | JCOND, 0, 0, 1, 0);
             self.push(JMP | JA, 0, 0, 1, 0);
             self.jump(out, None);
@@ -350,17 +373,21 @@ impl Emitter<'_> {
     }
 
     fn resolve_jumps(&mut self) -> Result<(), TooFar> {
-        let count = self.code.insns.len();
+        let mut reaches = true;
         for (at, target) in &self.jumps {
             let distance = self.starts[*target] as i64 - *at as i64 - 1;
             let insn = &mut self.code.insns[*at];
-            if insn.code == JMP32 | JA {
-                insn.imm = distance as i32;
-            } else {
-                insn.off = i16::try_from(distance).map_err(|_| TooFar(count))?;
+            match i16::try_from(distance) {
+                _ if insn.code == JMP32 | JA => insn.imm = distance as i32,
+                Ok(distance) => insn.off = distance,
+                Err(_) => reaches = false,
             }
         }
-        Ok(())
+        if reaches {
+            return Ok(());
+        }
+        let is_far = |(at, target): &(usize, usize)| self.starts[*target].abs_diff(*at) as u64 > SHORT_MAX;
+        Err(TooFar { insns: self.code.insns.len(), is_far: self.jumps.iter().map(is_far).collect() })
     }
 }
 

@@ -27,6 +27,8 @@ pub enum CompileError {
         slots: u32,
         /// Bytes the register allocator added.
         spills: u32,
+        /// Bytes the kernel adds for [`Pseudo::MayGoto`](super::Pseudo::MayGoto).
+        kernel: u32,
     },
     /// A jump beyond 16 bits on a target without far jumps.
     JumpTooFar {
@@ -43,15 +45,16 @@ impl fmt::Display for CompileError {
             Self::Unsupported { opcode, inst } => write!(f, "`{opcode}` has no translation to eBPF, in `{inst}`"),
             Self::Operand { reason, inst } => write!(f, "{reason}, in `{inst}`"),
             Self::Shape(reason) => f.write_str(reason),
-            Self::Stack { slots, spills } => {
-                let total = slots + spills;
-                write!(
-                    f,
-                    "{total} bytes of stack, of which eBPF has {STACK_BYTES_MAX}: {slots} for variables, {spills} for spilled registers"
-                )
+            Self::Stack { slots, spills, kernel } => {
+                let total = slots + spills + kernel;
+                write!(f, "{total} bytes of stack, of which eBPF has {STACK_BYTES_MAX}: ")?;
+                write!(f, "{slots} for variables, {spills} for spilled registers, {kernel} for `may_goto`")
             }
             Self::JumpTooFar { insns } => {
-                write!(f, "a jump does not reach its target in a function of {insns} instructions; eBPF cpu v4 has far jumps")
+                write!(
+                    f,
+                    "a jump does not reach its target in a function of {insns} instructions; eBPF cpu v4 has far jumps"
+                )
             }
             Self::Allocator(reason) => write!(f, "register allocation failed: {reason}"),
         }

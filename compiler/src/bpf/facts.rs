@@ -8,7 +8,9 @@
 use super::flow::Flow;
 use super::{CompileError, Pseudo, Resolver, Symbol};
 use cranelift_codegen::entity::{EntityRef, SecondaryMap};
-use cranelift_codegen::ir::{self, ExternalName, Function, Inst, InstructionData, Opcode, StackSlot, Type, Value, ValueDef};
+use cranelift_codegen::ir::{
+    self, ExternalName, Function, Inst, InstructionData, Opcode, StackSlot, Type, Value, ValueDef,
+};
 
 /// How a value comes into a register.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,13 +18,19 @@ pub(super) enum Form {
     /// An instruction computes it, or a block receives it.
     Computed,
     /// `base + offset`: computed too, but a memory access takes it apart.
-    Sum { base: Value, offset: i32 },
+    Sum {
+        base: Value,
+        offset: i32,
+    },
     /// A constant; those narrower than 64 bits are zero-extended.
     Const(i64),
     /// An address in the frame, relative to the frame pointer.
     Frame(i32),
     Map(usize),
-    MapValue { map: usize, offset: u32 },
+    MapValue {
+        map: usize,
+        offset: u32,
+    },
     Func(usize),
 }
 
@@ -137,12 +145,11 @@ impl<'a> Facts<'a> {
             }
             InstructionData::Load { opcode, .. } => self.computed(result, loaded_width(*opcode, ty)),
             InstructionData::StackAddr { stack_slot, offset, .. } => {
-                let offset = self.slot(*stack_slot) + i32::from(*offset);
+                let offset = self.slot(*stack_slot).saturating_add(i32::from(*offset));
                 Fact { value: result, width: 64, form: Form::Frame(offset) }
             }
-            InstructionData::UnaryGlobalValue { opcode: Opcode::SymbolValue, .. } | InstructionData::FuncAddr { .. } => {
-                Fact { value: result, width: 64, form: self.address(inst)? }
-            }
+            InstructionData::UnaryGlobalValue { opcode: Opcode::SymbolValue, .. }
+            | InstructionData::FuncAddr { .. } => Fact { value: result, width: 64, form: self.address(inst)? },
             InstructionData::Call { .. } => self.computed(result, passed_width(ty)),
             _ => self.computed(result, computed_width(ty)),
         };
@@ -240,7 +247,9 @@ impl<'a> Facts<'a> {
         match symbol {
             Symbol::MapValue { map, offset } => {
                 let offset = i64::from(offset).checked_add(addend).and_then(|o| u32::try_from(o).ok());
-                offset.map(|offset| Form::MapValue { map, offset }).ok_or_else(|| reject("the offset is not in the value"))
+                offset
+                    .map(|offset| Form::MapValue { map, offset })
+                    .ok_or_else(|| reject("the offset is not in the value"))
             }
             _ if addend != 0 => Err(reject("only a map value has parts")),
             Symbol::Map(map) => Ok(Form::Map(map)),

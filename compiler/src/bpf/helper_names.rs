@@ -6,6 +6,7 @@ pub(super) fn helper_name(id: u32) -> Option<&'static str> {
 }
 
 /// Every name begins with `bpf_`, which is left out here.
+#[rustfmt::skip]
 const NAMES: &[&str] = &[
     "unspec", "map_lookup_elem", "map_update_elem", "map_delete_elem", "probe_read", "ktime_get_ns",
     "trace_printk", "get_prandom_u32", "get_smp_processor_id", "skb_store_bytes", "l3_csum_replace",

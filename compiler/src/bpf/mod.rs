@@ -103,7 +103,7 @@ pub struct Code {
     pub lines: Vec<(usize, u32)>,
     /// Eight-byte slots the register allocator needed.
     pub spills: usize,
-    /// Bytes of stack, spills included.
+    /// Bytes of stack, with spills and what the kernel adds for `may_goto`.
     pub stack: u32,
 }
 
@@ -138,7 +138,7 @@ pub fn compile(func: &Function, resolve: Resolver, options: &Options) -> Result<
     let facts = facts::Facts::of(func, &flow, resolve)?;
     let frame = facts.frame_bytes();
     if frame > STACK_BYTES_MAX {
-        return Err(CompileError::Stack { slots: frame, spills: 0 });
+        return Err(CompileError::Stack { slots: frame, spills: 0, kernel: 0 });
     }
     let vcode = select::select(func, flow, facts, resolve, options)?;
     let allocated = allocate::allocate(&vcode)?;

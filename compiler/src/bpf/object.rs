@@ -2,12 +2,14 @@
 //!
 //! Entries go into the sections that say where they attach, subprograms into `.text`, maps into `.maps`, where BTF describes them.
 //! A map that code addresses directly has no place there: libbpf makes such a map from a section of zeroes, so it becomes one.
+use super::Reloc;
 use super::btf_writer::{Btf, FuncInfo, LineInfo, Linkage, Member, Source, TypeId, identifier};
 use super::isa::{CALL, Insn, JMP, PSEUDO_CALL, PSEUDO_FUNC};
 use super::link::Linked;
-use super::Reloc;
 use ::object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
-use ::object::{Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
+use ::object::{
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -160,7 +162,15 @@ impl<'a> Writer<'a> {
         self.object.append_section_data(section, &text, 1);
     }
 
-    fn symbol(&mut self, name: &str, section: SectionId, value: u64, size: u64, kind: SymbolKind, global: bool) -> SymbolId {
+    fn symbol(
+        &mut self,
+        name: &str,
+        section: SectionId,
+        value: u64,
+        size: u64,
+        kind: SymbolKind,
+        global: bool,
+    ) -> SymbolId {
         self.object.add_symbol(Symbol {
             name: identifier(name).into_bytes(),
             value,
@@ -211,9 +221,10 @@ impl Writer<'_> {
     }
 
     fn direct_map(&mut self, map: &Map) -> SymbolId {
-        let name = format!(".bss.{}", identifier(map.name)).into_bytes();
-        let section = self.object.add_section(vec![], name, SectionKind::UninitializedData);
-        self.object.append_section_bss(section, u64::from(map.value_size), 8);
+        // A `.bss` of its own would take no space, but libbpf 1.1 passes over it.
+        let name = format!(".data.{}", identifier(map.name)).into_bytes();
+        let section = self.object.add_section(vec![], name, SectionKind::Data);
+        self.object.append_section_data(section, &vec![0; map.value_size as usize], 8);
         self.symbol(map.name, section, 0, u64::from(map.value_size), SymbolKind::Data, true)
     }
 

@@ -44,7 +44,14 @@ pub(super) fn select(
         inst: None,
         line: ir::SourceLoc::default().bits(),
         pending: vec![],
-        code: VCode { flow, insts: vec![], blocks: Vec::with_capacity(count), operands: vec![], values: vec![], vregs: 0 },
+        code: VCode {
+            flow,
+            insts: vec![],
+            blocks: Vec::with_capacity(count),
+            operands: vec![],
+            values: vec![],
+            vregs: 0,
+        },
     };
     for node in (0..count).rev() {
         selector.node(node)?;
@@ -139,7 +146,8 @@ impl Selector<'_> {
         let start = self.code.values.len() as u32;
         if let Some((succ, call)) = self.code.flow.only_exit(node) {
             let target = &self.code.flow.nodes[succ];
-            let (is_loop_head, params) = (target.is_loop_head, target.body.map(|block| self.func.dfg.block_params(block)));
+            let (is_loop_head, params) =
+                (target.is_loop_head, target.body.map(|block| self.func.dfg.block_params(block)));
             let args = call.args(&self.func.dfg.value_lists).filter_map(|arg| arg.as_value());
             for (arg, param) in args.zip(params.unwrap_or_default()) {
                 if self.is_passed(*param, is_loop_head) {
@@ -204,7 +212,9 @@ impl Selector<'_> {
         match self.func.dfg.insts[inst] {
             InstructionData::Jump { .. } => return Ok(self.jump(node)),
             // A branch that can only go one way.
-            InstructionData::Brif { .. } | InstructionData::BranchTable { .. } if self.code.flow.succs(node).len() == 1 => {
+            InstructionData::Brif { .. } | InstructionData::BranchTable { .. }
+                if self.code.flow.succs(node).len() == 1 =>
+            {
                 return Ok(self.jump(node));
             }
             InstructionData::Brif { arg, .. } => self.branch(arg),
@@ -240,9 +250,13 @@ impl Selector<'_> {
             InstructionData::Unary { opcode, arg } => self.unary(opcode, result, out, arg),
             InstructionData::Binary { opcode, args } => self.binary(opcode, result, out, args),
             InstructionData::IntCompare { args: [a, b], cond, .. } => self.set(out, cond, a, b),
-            InstructionData::Ternary { opcode: Opcode::Select | Opcode::SelectSpectreGuard, args } => self.choice(out, args),
+            InstructionData::Ternary { opcode: Opcode::Select | Opcode::SelectSpectreGuard, args } => {
+                self.choice(out, args)
+            }
             InstructionData::Ternary { opcode: Opcode::Bitselect, args } => self.bit_select(result, out, args),
-            InstructionData::Load { opcode, arg, offset, .. } => return self.load(opcode, result, out, arg, offset.into()),
+            InstructionData::Load { opcode, arg, offset, .. } => {
+                return self.load(opcode, result, out, arg, offset.into());
+            }
             _ => return Err(self.unsupported()),
         }
         .then_some(())
@@ -259,7 +273,7 @@ impl Selector<'_> {
             Opcode::Bnot => self.not(result, out, arg),
             Opcode::Iabs => self.absolute(result, out, arg),
             Opcode::Bmask => self.bit_mask(result, out, arg),
-            Opcode::Bswap => self.byte_swap(result, out, arg),
+            Opcode::Bswap => self.byte_swap(out, arg),
             Opcode::Popcnt => self.count_ones(out, arg),
             Opcode::Clz => self.leading_zeros(out, arg),
             Opcode::Ctz => self.trailing_zeros(out, arg),
@@ -387,7 +401,9 @@ impl Selector<'_> {
 
     fn unsupported(&self) -> CompileError {
         let (opcode, inst) = match self.inst {
-            Some(inst) => (self.func.dfg.insts[inst].opcode().to_string(), self.func.dfg.display_inst(inst).to_string()),
+            Some(inst) => {
+                (self.func.dfg.insts[inst].opcode().to_string(), self.func.dfg.display_inst(inst).to_string())
+            }
             None => (String::new(), String::new()),
         };
         CompileError::Unsupported { opcode, inst }

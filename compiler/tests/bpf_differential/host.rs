@@ -17,9 +17,9 @@ pub struct Model {
 }
 
 impl Model {
-    fn new(key_size: usize, value_size: usize) -> Box<Self> {
+    fn new(key_size: usize, value_size: usize) -> Self {
         let array = if key_size == 4 { vec![0; value_size] } else { vec![] };
-        Box::new(Self { key_size, value_size, array, hash: HashMap::new() })
+        Self { key_size, value_size, array, hash: HashMap::new() }
     }
 }
 
@@ -59,25 +59,27 @@ pub struct Host {
     maps: Vec<DataId>,
     values: Vec<DataId>,
     pub subprograms: Vec<FuncId>,
-    pub models: Vec<Box<Model>>,
+    /// The maps' contents, at addresses the machine code has.
+    pub models: Box<[Model]>,
 }
 
 impl Host {
     pub fn new() -> Self {
-        let mut models = vec![Model::new(4, 64), Model::new(4, 272), Model::new(16, 8)];
+        let mut models: Box<[Model]> = Box::new([Model::new(4, 64), Model::new(4, 272), Model::new(16, 8)]);
         let mut builder = JITBuilder::with_isa(isa(), cranelift_module::default_libcall_names());
         for external in externals() {
             builder.symbol(external.name, external.address);
         }
         for (i, model) in models.iter_mut().enumerate() {
-            builder.symbol(format!("map{i}"), std::ptr::from_mut(&mut **model).cast_const().cast());
+            builder.symbol(format!("map{i}"), std::ptr::from_mut(model).cast_const().cast());
             builder.symbol(format!("value{i}"), model.array.as_ptr());
         }
         let mut module = JITModule::new(builder);
         let mut data = |name: String| module.declare_data(&name, Linkage::Import, true, false).expect("a new name");
         let maps = (0..models.len()).map(|i| data(format!("map{i}"))).collect();
         let values = (0..models.len()).map(|i| data(format!("value{i}"))).collect();
-        let mut helper = |e: &External| module.declare_function(e.name, Linkage::Import, &signature(e.args)).expect("new");
+        let mut helper =
+            |e: &External| module.declare_function(e.name, Linkage::Import, &signature(e.args)).expect("new");
         let helpers = externals().iter().map(|e| (e.name, e.symbol, helper(e))).collect();
         Self { module, helpers, maps, values, subprograms: vec![], models }
     }
@@ -85,7 +87,8 @@ impl Host {
     /// Declares the next function of the program; the first is the entry.
     pub fn declare(&mut self, args: usize) -> usize {
         let index = self.subprograms.len();
-        let id = self.module.declare_function(&format!("f{index}"), Linkage::Local, &signature(args)).expect("a new name");
+        let id =
+            self.module.declare_function(&format!("f{index}"), Linkage::Local, &signature(args)).expect("a new name");
         self.subprograms.push(id);
         index
     }
@@ -213,7 +216,12 @@ unsafe extern "C" fn read_str(destination: *mut u8, size: u64, source: *const u8
     0
 }
 
-unsafe extern "C" fn bpf_loop(count: u64, body: extern "C" fn(u64, *mut u8) -> i64, context: *mut u8, _flags: u64) -> i64 {
+unsafe extern "C" fn bpf_loop(
+    count: u64,
+    body: extern "C" fn(u64, *mut u8) -> i64,
+    context: *mut u8,
+    _flags: u64,
+) -> i64 {
     let mut done = 0;
     for i in 0..count {
         done += 1;

@@ -3,9 +3,12 @@
 //! Programs are loaded as raw tracepoints and run by `BPF_PROG_TEST_RUN`, so this needs a kernel that lets us (root or
 //! CAP_BPF). Where it does not, each test says so by name on stderr. `TAPSTER_BPF_RANDOM=N` runs N random programs instead of
 //! the usual few hundred, `TAPSTER_BPF_SEED=N` starts at another one, `TAPSTER_BPF_DUMP=1` prints what is compiled.
+#![expect(clippy::print_stdout, reason = "what a failing or asked-for test prints")]
+
 mod build;
 mod cases;
 mod cases_hostile;
+mod cases_memory;
 mod host;
 mod random;
 mod sys;
@@ -57,8 +60,7 @@ impl Rng {
 
     /// An integer of the kind that finds bugs.
     fn interesting(&mut self) -> u64 {
-        const EDGES: [u64; 9] =
-            [0, 1, u64::MAX, 1 << 63, i64::MAX as u64, 1 << 31, 0xffff_ffff, 0x7f, 0x80];
+        const EDGES: [u64; 9] = [0, 1, u64::MAX, 1 << 63, i64::MAX as u64, 1 << 31, 0xffff_ffff, 0x7f, 0x80];
         match self.below(6) {
             0 => self.bits() % 300,
             1 => (self.bits() % 40).wrapping_neg(),
@@ -75,10 +77,15 @@ fn kernel_maps(test: &str) -> Option<Vec<OwnedFd>> {
         Ok(maps) => Some(maps),
         Err(e) => {
             // Written past the test harness, which swallows what a passing test prints.
-            let _ = writeln!(std::io::stderr(), "SKIPPED {test}: bpf(2) is not permitted here: {e}");
+            let line = format!("SKIPPED {test}: bpf(2) is not permitted here: {e}\n");
+            let _ = std::io::stderr().write_all(line.as_bytes());
             None
         }
     }
+}
+
+fn all_cases() -> impl Iterator<Item = &'static cases::Case> {
+    cases::CASES.iter().chain(cases_memory::CASES).chain(cases_hostile::CASES)
 }
 
 fn compile_all(host: &Host, functions: &[Function], options: &Options) -> Result<Vec<Code>, CompileError> {
@@ -181,7 +188,7 @@ fn hand_written_functions_agree_with_native_code() {
     let Some(maps) = kernel_maps("hand_written_functions_agree_with_native_code") else { return };
     let only = std::env::var("TAPSTER_BPF_CASE").unwrap_or_default();
     let mut failures = vec![];
-    for (name, build) in cases::CASES.iter().chain(cases_hostile::CASES).filter(|case| case.0.contains(&only)) {
+    for (name, build) in all_cases().filter(|case| case.0.contains(&only)) {
         for options in &TARGETS {
             match agree(build, options, &maps, RUNS_PER_CASE, 0x9e37_79b9_7f4a_7c15) {
                 Ok(insns) => println!("{name}, {options:?}: {insns} instructions"),
@@ -190,6 +197,15 @@ fn hand_written_functions_agree_with_native_code() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn far_jumps_go_where_short_ones_would() {
+    let Some(maps) = kernel_maps("far_jumps_go_where_short_ones_would") else { return };
+    let build = |host: &mut Host| build::entry(host, |p| cases::long(p, 20_000));
+    let short = agree(&build, &Options { cpu_v4: false }, &maps, 1, 1);
+    assert!(short.as_ref().is_err_and(|e| e.contains("a jump does not reach its target")), "{short:?}");
+    agree(&build, &Options { cpu_v4: true }, &maps, 40, 1).expect("the two agree");
 }
 
 #[test]
@@ -215,7 +231,7 @@ fn random_functions_agree_with_native_code() {
 fn disassembly_reads_as_the_verifiers_log() {
     let Some(maps) = kernel_maps("disassembly_reads_as_the_verifiers_log") else { return };
     let mut compared = 0;
-    for (_, build) in cases::CASES {
+    for (_, build) in all_cases() {
         for options in &TARGETS {
             let mut host = Host::new();
             let functions = build(&mut host);
@@ -254,7 +270,7 @@ fn example_probes() -> Vec<(&'static str, Host, Vec<Function>)> {
         let functions = build::entry(&mut host, write);
         (name, host, functions)
     };
-    vec![example("agg", cases::aggregate), example("probe60", cases::probe60)]
+    vec![example("agg", cases_memory::aggregate), example("probe60", cases_memory::probe60)]
 }
 
 #[test]
@@ -282,6 +298,17 @@ fn compile_times() {
         micros.sort_by(f64::total_cmp);
         let code = compile_all(&host, &functions, &Options::default()).expect("the probe compiles");
         let (ir, insns) = (functions[0].dfg.num_insts(), code[0].insns.len());
-        println!("{name}: {ir} IR instructions, {insns} of eBPF, {:.1} us (median), {:.1} us (best)", micros[2500], micros[0]);
+        println!(
+            "{name}: {ir} IR instructions, {insns} of eBPF, {:.1} us (median), {:.1} us (best)",
+            micros[2500], micros[0]
+        );
+    }
+    for rounds in [1_000, 10_000, 100_000] {
+        let mut host = Host::new();
+        let functions = build::entry(&mut host, |p| cases::long(p, rounds));
+        let start = std::time::Instant::now();
+        let code = compile_all(&host, &functions, &Options { cpu_v4: true }).expect("it compiles");
+        let per_insn = start.elapsed().as_nanos() as usize / code[0].insns.len();
+        println!("{} instructions: {per_insn} ns each", code[0].insns.len());
     }
 }

@@ -72,8 +72,7 @@ impl Generator {
         if self.rng.below(5) == 0 {
             return self.constant(p, ty);
         }
-        let of_type: Vec<Value> =
-            self.values.iter().copied().filter(|v| p.b.func.dfg.value_type(*v) == ty).collect();
+        let of_type: Vec<Value> = self.values.iter().copied().filter(|v| p.b.func.dfg.value_type(*v) == ty).collect();
         if !of_type.is_empty() && self.rng.below(8) != 0 {
             return of_type[self.rng.below(of_type.len())];
         }

@@ -1,11 +1,11 @@
 //! SystemTap's own layout, for programs and eyes that expect it.
 //!
 //! `parse error` names the token on a line of its own (`saw:`, `at:`), the others at the end of the message; the
-//! source line follows with a caret. A file is named only when it differs from the one named last.
+//! source line follows with a caret. Outside of parse errors a file is named only when it is not the one named last.
 
 use super::{Diagnostic, Kind, Severity};
 use crate::lexer;
-use crate::source::{SourceMap, Span, bytes};
+use crate::source::{Location, SourceMap, Span, bytes};
 
 /// Remembers which file was named last.
 pub(super) struct Writer<'a> {
@@ -21,6 +21,11 @@ const SOURCE: &str = "00;34";
 const CARET: &str = "01";
 const TOKEN: &str = "01";
 
+/// Blanks before `source:`.
+const PARSE_INDENT: &str = "     ";
+const SEMANTIC_INDENT: &str = "        ";
+const WARNING_INDENT: &str = " ";
+
 impl<'a> Writer<'a> {
     pub(super) fn new(sources: &'a SourceMap, colour: bool) -> Writer<'a> {
         Writer { sources, colour, last_file: String::new() }
@@ -28,10 +33,10 @@ impl<'a> Writer<'a> {
 
     pub(super) fn write(&mut self, diagnostic: &Diagnostic, out: &mut String) {
         match (diagnostic.severity, diagnostic.kind) {
-            (Severity::Error, Kind::Parse) => self.parse_error(diagnostic, out),
             (Severity::Error, Kind::Bare) => *out += &format!("{}\n", bytes::printable(&diagnostic.message)),
-            (Severity::Error, _) => self.paragraph(diagnostic, "        ", ERROR, out),
-            _ => self.paragraph(diagnostic, " ", WARNING, out),
+            (Severity::Error, Kind::Parse) => self.parse_error(diagnostic, out),
+            (Severity::Error, _) => self.paragraph(diagnostic, SEMANTIC_INDENT, ERROR, out),
+            _ => self.paragraph(diagnostic, WARNING_INDENT, WARNING, out),
         }
         for cause in &diagnostic.causes {
             self.write(cause, out);
@@ -41,39 +46,31 @@ impl<'a> Writer<'a> {
     fn parse_error(&mut self, diagnostic: &Diagnostic, out: &mut String) {
         self.headline(diagnostic, ERROR, out);
         out.push('\n');
-        if let Some(label) = diagnostic.labels.first() {
-            if self.is_end_of_file(label.span) {
-                let file = self.sources.locate(label.span.start).file;
-                *out += &format!("        saw: {file} EOF\n");
-            } else {
-                *out += if diagnostic.at_token { "         at: " } else { "        saw: " };
-                self.token(label.span, out);
-                self.source_lines(label.span, "     ", out);
-                self.expansions(label.span, out);
-            }
-        }
-        for label in diagnostic.labels.iter().skip(1) {
-            *out += "         at: ";
-            self.token(label.span, out);
-            self.source_lines(label.span, "     ", out);
+        // Further labels are ours: SystemTap has one token here.
+        let span = diagnostic.span();
+        if self.is_end_of_file(span) {
+            let file = self.sources.locate(span.start).file;
+            *out += &format!("{PARSE_INDENT}   saw: {file} EOF\n");
+        } else if !span.is_none() {
+            let label = if diagnostic.at_token { "    at: " } else { "   saw: " };
+            *out += PARSE_INDENT;
+            *out += label;
+            self.token(span, out);
+            *out += &self.place(span, true);
+            self.source_lines(span, PARSE_INDENT, out);
         }
         out.push('\n');
     }
 
-    /// Semantic errors and warnings: message and token on one line.
+    /// Semantic errors and warnings: message and token on one line, further tokens below.
     fn paragraph(&mut self, diagnostic: &Diagnostic, indent: &str, colour: &str, out: &mut String) {
         self.headline(diagnostic, colour, out);
-        match diagnostic.labels.first() {
-            Some(label) => {
-                *out += ": ";
-                self.token(label.span, out);
-                self.source_lines(label.span, indent, out);
-                self.expansions(label.span, out);
-            }
-            None => out.push('\n'),
-        }
-        for label in diagnostic.labels.iter().skip(1) {
+        *out += if diagnostic.labels.is_empty() { "\n" } else { ": " };
+        for label in &diagnostic.labels {
             self.token(label.span, out);
+            let is_named = self.sources.locate(label.span.start).file == self.last_file;
+            *out += &self.place(label.span, !is_named);
+            self.last_file = self.sources.locate(label.span.start).file.to_owned();
             self.source_lines(label.span, indent, out);
         }
         if diagnostic.severity == Severity::Error {
@@ -82,79 +79,76 @@ impl<'a> Writer<'a> {
     }
 
     fn headline(&self, diagnostic: &Diagnostic, colour: &str, out: &mut String) {
-        self.paint(&format!("{}:", diagnostic.prefix()), colour, out);
+        *out += &self.paint(&format!("{}:", diagnostic.prefix()), colour);
         out.push(' ');
         *out += &bytes::printable(&diagnostic.message);
     }
 
     fn is_end_of_file(&self, span: Span) -> bool {
-        let place = self.sources.file_at(span.start).map(|file| self.sources.file_span(file));
-        place.is_some_and(|file| file.end == span.start)
+        let file = self.sources.file_at(span.start).map(|file| self.sources.file_span(file));
+        file.is_some_and(|file| file.end == span.start)
     }
 
-    /// `operator '}' at F:L:C` and a line break.
-    fn token(&mut self, span: Span, out: &mut String) {
-        let text = self.sources.text(span);
-        let (kind, token) = lexer::first_token(text);
+    /// `operator '}' at `
+    fn token(&self, span: Span, out: &mut String) {
+        let (kind, token) = lexer::first_token(self.sources.text(span));
         *out += kind.stap_name();
         if kind.shows_text() {
+            let shown = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
             *out += " '";
-            let shown: String = token.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
-            self.paint(&shown, TOKEN, out);
+            match kind {
+                lexer::TokenKind::Junk(lexer::Junk::Byte) => {
+                    *out += &bytes::unescape(token).first().map_or_else(String::new, |byte| format!("\\x{byte:02x}"));
+                }
+                _ => out.extend(token.chars().map(shown)),
+            }
             out.push('\'');
         }
         *out += " at ";
-        self.place(span, out);
     }
 
-    fn place(&mut self, span: Span, out: &mut String) {
-        let place = self.sources.locate(span.start);
-        let file = if self.last_file == place.file { "" } else { place.file };
-        self.paint(&format!("{file}:{}:{}", place.line, place.column), TOKEN, out);
-        self.last_file = place.file.to_owned();
-        out.push('\n');
+    /// `F:L:C` or `:L:C`, and a line break.
+    fn place(&self, span: Span, with_file: bool) -> String {
+        let Location { file, line, column } = self.sources.locate(span.start);
+        let file = if with_file { file } else { "" };
+        self.paint(&format!("{file}:{line}:{column}"), SOURCE) + "\n"
     }
 
-    /// `source: <line>` and the caret; tabs before it are kept so that it stands right.
+    /// `source: <line>` and the caret; tabs before it are kept so that it stands right. Then the macros through
+    /// which the token came, each with its line. Pasted arguments are not named.
     fn source_lines(&self, span: Span, indent: &str, out: &mut String) {
+        self.line_and_caret(span, indent, out);
+        for expansion in self.sources.expansions(span).iter().filter(|expansion| !expansion.is_argument()) {
+            let place = self.place(expansion.call_site, true);
+            *out += &format!("\tin expansion of macro: operator '{}' at {place}", expansion.name);
+            self.line_and_caret(expansion.call_site, indent, out);
+        }
+    }
+
+    fn line_and_caret(&self, span: Span, indent: &str, out: &mut String) {
         let line = self.sources.line_text(span.start);
         let column = self.sources.locate(span.start).column as usize;
-        *out += indent;
-        *out += "source: ";
-        self.paint(&bytes::printable(line), SOURCE, out);
-        out.push('\n');
-        *out += indent;
-        *out += "        ";
-        let mut width = 0;
+        let (mut before, mut width) = (0, 0);
         for c in line.chars() {
             if width + 1 >= column {
                 break;
             }
             width += if bytes::is_escape(c) { 1 } else { c.len_utf8() };
-            out.push(if c == '\t' { '\t' } else { ' ' });
+            before += c.len_utf8();
         }
-        self.paint("^", CARET, out);
-        out.push('\n');
+        let (left, right) = line.split_at(before);
+        let (_, token) = lexer::first_token(self.sources.text(span));
+        let (marked, rest) = right.split_at(if right.starts_with(token) { token.len() } else { 0 });
+        let marked = self.paint(&bytes::printable(marked), TOKEN);
+        *out += &format!("{indent}source: {}{marked}{}\n", bytes::printable(left), bytes::printable(rest));
+        let blanks: String = left.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        *out += &format!("{indent}        {blanks}{}\n", self.paint("^", CARET));
     }
 
-    /// Macros through which the token came. Pasted arguments are not named, as SystemTap does not.
-    fn expansions(&mut self, span: Span, out: &mut String) {
-        for expansion in self.sources.expansions(span) {
-            if expansion.is_argument() {
-                continue;
-            }
-            *out += "\tin expansion of macro: operator '";
-            self.paint(&expansion.name, TOKEN, out);
-            *out += "' at ";
-            self.place(expansion.call_site, out);
-            self.source_lines(expansion.call_site, "        ", out);
-        }
-    }
-
-    fn paint(&self, text: &str, code: &str, out: &mut String) {
-        match self.colour {
-            true => *out += &format!("\x1b[{code}m{text}\x1b[m"),
-            false => *out += text,
+    fn paint(&self, text: &str, code: &str) -> String {
+        match self.colour && !text.is_empty() {
+            true => format!("\x1b[{code}m\x1b[K{text}\x1b[m\x1b[K"),
+            false => text.to_owned(),
         }
     }
 }

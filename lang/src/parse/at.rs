@@ -2,7 +2,7 @@
 //!
 //! The grammar reads each of them as a word with arguments; what these must be is known here.
 
-use super::build::{Built, Builder, Node};
+use super::build::{Builder, Built, Node};
 use super::expr::Row;
 use super::grammar::{Pair, Rule};
 use crate::ast::{ExprKind, Extractor, Ident, Literal};
@@ -75,10 +75,13 @@ impl Builder<'_> {
     /// The end of an expression without the blanks behind it.
     fn exact_end(&self, expr: &Pair) -> u32 {
         let last = expr.clone().into_inner().last();
-        last.map_or_else(|| self.span(expr).end, |last| match last.as_rule() {
-            Rule::strings | Rule::walked => self.exact_end(&last),
-            _ => self.span(&last).end,
-        })
+        last.map_or_else(
+            || self.span(expr).end,
+            |last| match last.as_rule() {
+                Rule::strings | Rule::walked => self.exact_end(&last),
+                _ => self.span(&last).end,
+            },
+        )
     }
 
     /// A literal string and nothing else.
@@ -105,7 +108,10 @@ impl Builder<'_> {
         let (negative, number) = match parts.as_slice() {
             [number] if number.as_rule() == Rule::number => (false, number),
             [sign, number] if sign.as_str() == "-" && number.as_rule() == Rule::number => (true, number),
-            [missing] if missing.as_rule() == Rule::target && missing.as_str()[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+            [missing]
+                if missing.as_rule() == Rule::target
+                    && missing.as_str()[1..].starts_with(|c: char| c.is_ascii_digit()) =>
+            {
                 return Ok(1);
             }
             _ => return Err(self.expected("expected number", start)),

@@ -11,6 +11,9 @@ use crate::preprocess::Environment;
 use crate::source::{Span, bytes};
 use std::collections::HashMap;
 
+/// How much of a token messages repeat.
+const FOUND_MAX: usize = 40;
+
 /// Errors are rare and large.
 pub(super) type Built<T> = Result<T, Box<Diagnostic>>;
 
@@ -34,6 +37,8 @@ pub(super) struct Builder<'a> {
     pub(super) in_function: bool,
     /// Names of globals so far, and whether they are private.
     pub(super) globals: HashMap<String, bool>,
+    /// Bytes that braces in probe points copied.
+    pub(super) copied: usize,
     depth: u32,
 }
 
@@ -48,6 +53,7 @@ impl<'a> Builder<'a> {
             before_4_0: major.is_some_and(|major| major < 4),
             in_function: false,
             globals: HashMap::new(),
+            copied: 0,
             depth: 0,
         }
     }
@@ -85,7 +91,16 @@ impl<'a> Builder<'a> {
 
     /// Something else had to stand at a place.
     pub(super) fn expected(&self, message: impl Into<String>, at: Span) -> Box<Diagnostic> {
-        Box::new(Diagnostic::error("parse::expected", message).label(at, ""))
+        let (kind, token) = lexer::first_token(self.text(at));
+        let found = match kind {
+            _ if at.is_empty() => "the file ends here".to_owned(),
+            lexer::TokenKind::Keyword => format!("found the keyword `{token}`"),
+            lexer::TokenKind::String => "found a string".to_owned(),
+            lexer::TokenKind::EmbeddedC => "found embedded C".to_owned(),
+            _ if token.len() <= FOUND_MAX => format!("found `{token}`"),
+            _ => String::new(),
+        };
+        Box::new(Diagnostic::error("parse::expected", message).label(at, found))
     }
 
     /// Another error met at a token.

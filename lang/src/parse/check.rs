@@ -3,7 +3,7 @@
 
 use super::NESTING_MAX;
 use crate::diagnostic::Diagnostic;
-use crate::lexer::{self, Junk, Token, TokenKind};
+use crate::lexer::{self, Junk, TokenKind};
 use crate::preprocess::Environment;
 use crate::source::{Expansion, FileId, SourceMap, Span};
 use std::borrow::Cow;
@@ -61,8 +61,10 @@ pub(super) fn check(file: FileId, sources: &SourceMap, env: &Environment) -> Che
                 b')' | b']' | b'}' => depth = depth.saturating_sub(1),
                 _ => {}
             },
-            TokenKind::Identifier => found.reads_argv |= matches!(text.get(token.start..token.start + 4), Some("argv" | "argc")),
-            TokenKind::EmbeddedC => found.warnings.extend(odd_close(text, token, span)),
+            TokenKind::Identifier => {
+                found.reads_argv |= matches!(text.get(token.start..token.start + 4), Some("argv" | "argc"))
+            }
+            TokenKind::EmbeddedC => found.warnings.extend(odd_close(&text[token.start..token.end], span)),
             TokenKind::Argument => found.errors.push(argument(span, sources, env)),
             TokenKind::Junk(junk) => found.errors.extend(junk_error(junk, span)),
             _ => {}
@@ -84,7 +86,8 @@ pub(super) fn too_deep(at: Span) -> Diagnostic {
 
 fn argument(span: Span, sources: &SourceMap, env: &Environment) -> Diagnostic {
     if sources.expansions(span).iter().any(Expansion::is_argument) {
-        let error = Diagnostic::error("parse::nested-argument", "invalid nested substitution of command line arguments");
+        let error =
+            Diagnostic::error("parse::nested-argument", "invalid nested substitution of command line arguments");
         return error.label(span, "pasted text holds an argument itself").at_token();
     }
     let message = format!("command line argument out of range [1-{}]", env.args.len());
@@ -113,10 +116,8 @@ fn junk_error(junk: Junk, span: Span) -> Option<Diagnostic> {
 }
 
 /// `}%` where `%}` was meant.
-fn odd_close(text: &str, token: Token, span: Span) -> Option<Diagnostic> {
-    let code = &text[token.start..token.end];
-    let at = code.find("}%").filter(|at| !code[*at..].starts_with("}%}"))?;
-    let start = span.start + at as u32;
+fn odd_close(code: &str, span: Span) -> Option<Diagnostic> {
+    code.match_indices("}%").find(|(at, _)| !code[*at..].starts_with("}%}"))?;
     let warning = Diagnostic::warning("parse::odd-close", "possible erroneous closing '}%', use '%}'?");
-    Some(warning.label(span, "").label(Span::new(start, start + 2), "here"))
+    Some(warning.label(span, ""))
 }

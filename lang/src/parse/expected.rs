@@ -13,7 +13,6 @@ use crate::source::Span;
 impl Builder<'_> {
     /// The error for what stands at `at`, where these rules could have matched. `item` is where the form starts.
     pub(super) fn syntax_error(&self, tried: &[Rule], item: u32, at: Span) -> Diagnostic {
-        if std::env::var_os("TRIED").is_some() { eprintln!("{tried:?}"); }
         let (kind, _) = lexer::first_token(self.text(at));
         let found = if at.is_empty() { Found::End } else { Found::Token(kind) };
         if item == at.start {
@@ -24,7 +23,11 @@ impl Builder<'_> {
             .or_else(|| self.closing(tried, found, item, at))
             .or_else(|| word(tried, found))
             .unwrap_or(TOP_LEVEL);
-        let error = *self.expected(message, at);
+        let mut error = *self.expected(message, at);
+        let ends = at.is_empty() || matches!(self.text(at), "probe" | "function" | "global" | "private");
+        if tried.contains(&Rule::block_end) && ends {
+            error = error.help("a block before this is not closed: its `}` is missing");
+        }
         match self.opened(tried, item, at) {
             Some(open) => error.label(open, "opened here"),
             None => error,
@@ -41,7 +44,9 @@ impl Builder<'_> {
             },
             Rule::close_index => "expected one of '] ,'",
             Rule::close_row => "expected ',' or ']'",
-            Rule::close_params if tried.contains(&Rule::parameter) || tried.contains(&Rule::name) => "expected identifier",
+            Rule::close_params if tried.contains(&Rule::parameter) || tried.contains(&Rule::name) => {
+                "expected identifier"
+            }
             Rule::close_params => "expected ',' or ')'",
             Rule::close_size => "expected ']'",
             Rule::semicolon => "expected ';'",

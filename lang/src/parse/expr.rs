@@ -4,7 +4,7 @@
 //! operands (`operand.rs`). What follows an operand is bounded from both sides: from below by the caller, from above
 //! by what was built last, as `a in b` takes no further comparison and `=~` stands alone among them.
 
-use super::build::{Built, Builder, Node};
+use super::build::{Builder, Built, Node};
 use super::grammar::{Pair, Pairs, Rule};
 use crate::ast::{AssignOp, BinaryOp, ExprKind, Ident, Index};
 use crate::source::Span;

@@ -1,10 +1,8 @@
 //! Top-level forms.
 
-use super::build::{Built, Builder};
+use super::build::{Builder, Built};
 use super::grammar::{Pair, Rule};
-use crate::ast::{
-    Alias, Function, FunctionBody, Global, Item, Literal, Param, Probe, ProbePoint, TypeName,
-};
+use crate::ast::{Alias, Function, FunctionBody, Global, Item, Literal, Param, Probe, ProbePoint, TypeName};
 use crate::literal;
 use crate::source::Span;
 
@@ -126,7 +124,9 @@ impl Builder<'_> {
                 Rule::parameter => params.push(self.parameter(part, &params)?),
                 Rule::priority => priority = Some(self.priority(part)?),
                 Rule::block => body = Some((self.span(&part), FunctionBody::Script(self.block(part)?))),
-                Rule::embedded_c => body = Some((self.span(&part), FunctionBody::EmbeddedC(self.embedded_c(&part, "")?))),
+                Rule::embedded_c => {
+                    body = Some((self.span(&part), FunctionBody::EmbeddedC(self.embedded_c(&part, "")?)))
+                }
                 _ => {}
             }
         }

@@ -1,6 +1,6 @@
 //! Operands: values with what stands directly before and behind them.
 
-use super::build::{Built, Builder, Node};
+use super::build::{Builder, Built, Node};
 use super::expr::{Row, level};
 use super::grammar::{Pair, Rule};
 use crate::ast::{Access, ExprKind, Ident, Index, Literal, UnaryOp};
@@ -270,9 +270,7 @@ impl Builder<'_> {
                 path.push(Access::Index(expr));
                 Ok(height)
             }
-            (_, Some(Index::Expr(first))) => {
-                Err(self.expected("expected ']'", self.token_after(first.span.end)))
-            }
+            (_, Some(Index::Expr(first))) => Err(self.expected("expected ']'", self.token_after(first.span.end))),
             _ => Err(self.expected("expected literal string or number", self.token_after(open.start + 1))),
         }
     }

@@ -1,6 +1,6 @@
 //! Printing: `print`, `printf`, `sprintd` and their kin, and what their first argument must be.
 
-use super::build::{Built, Builder, Node};
+use super::build::{Builder, Built, Node};
 use super::expr::Row;
 use super::grammar::{Pair, Rule};
 use crate::ast::{Expr, ExprKind, Literal, PrintOp};

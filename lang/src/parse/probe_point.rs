@@ -1,6 +1,6 @@
 //! Probe points, with braces multiplied out.
 
-use super::build::{Built, Builder};
+use super::build::{Builder, Built};
 use super::grammar::{Pair, Rule};
 use crate::ast::{Component, ProbePoint};
 use crate::diagnostic::Diagnostic;
@@ -8,8 +8,8 @@ use crate::source::Span;
 
 /// Points that one list may stand for.
 const POINTS_MAX: usize = 10_000;
-/// Bytes of text that braces may copy.
-const COPIED_MAX: usize = 10_000_000;
+/// Bytes that the braces of a file may copy.
+const COPIED_MAX: usize = 50_000_000;
 
 impl Builder<'_> {
     /// `p, q, r`
@@ -76,16 +76,26 @@ impl Builder<'_> {
     }
 
     /// Every beginning with every end.
-    fn multiply(&self, points: Vec<ProbePoint>, suffixes: &[ProbePoint]) -> Built<Vec<ProbePoint>> {
+    fn multiply(&mut self, mut points: Vec<ProbePoint>, suffixes: &[ProbePoint]) -> Built<Vec<ProbePoint>> {
         let span = points.first().map_or(Span::NONE, |first| first.span);
-        let suffix = suffixes.first().map_or(0, |first| first.span.len());
-        self.check_number(points.len() * suffixes.len(), span.len() + suffix, span)?;
         let is_marked = |point: &&ProbePoint| point.optional || point.sufficient || point.condition.is_some();
         if let Some(marked) = points.iter().find(is_marked) {
             let message = "'?', '!' or condition must only be specified in suffix";
             let at = marked.components.first().map_or(span, |first| first.name.span);
             return Err(Box::new(Diagnostic::error("parse::probe-mark", message).label(at, "").at_token()));
         }
+        // The usual case copies no beginnings, so that long points take linear time.
+        if let [suffix] = suffixes {
+            self.check_number(points.len(), size(suffix), span)?;
+            for point in &mut points {
+                point.components.extend(suffix.components.iter().cloned());
+                (point.optional, point.sufficient) = (suffix.optional, suffix.sufficient);
+                point.condition.clone_from(&suffix.condition);
+            }
+            return Ok(points);
+        }
+        let largest = |points: &[ProbePoint]| points.iter().map(size).max().unwrap_or(0);
+        self.check_number(points.len() * suffixes.len(), largest(&points) + largest(suffixes), span)?;
         let join = |point: &ProbePoint, suffix: &ProbePoint| {
             let components = point.components.iter().chain(&suffix.components).cloned().collect();
             ProbePoint { components, span: point.span, ..suffix.clone() }
@@ -93,9 +103,12 @@ impl Builder<'_> {
         Ok(points.iter().flat_map(|point| suffixes.iter().map(move |suffix| join(point, suffix))).collect())
     }
 
-    /// Braces multiply: keeps what they make in bounds.
-    fn check_number(&self, number: usize, bytes_each: u32, at: Span) -> Built<()> {
-        if number <= POINTS_MAX && number * bytes_each as usize <= COPIED_MAX {
+    /// Braces multiply: keeps what they make in bounds, a point at a time and all of a file's copies together.
+    fn check_number(&mut self, number: usize, bytes_each: usize, at: Span) -> Built<()> {
+        if number > 1 {
+            self.copied = self.copied.saturating_add(number.saturating_mul(bytes_each));
+        }
+        if number <= POINTS_MAX && self.copied <= COPIED_MAX {
             return Ok(());
         }
         let message = "too many probe points in one list";
@@ -119,7 +132,7 @@ impl Builder<'_> {
         let at = self.span(&pair);
         let expr = pair.into_inner().find(|part| part.as_rule() == Rule::expr).expect("a condition has an expression");
         let condition = self.expr(expr)?.expr;
-        self.check_number(points.len(), if points.len() > 1 { at.len() } else { 0 }, at)?;
+        self.check_number(points.len(), at.len() as usize, at)?;
         for point in points {
             if point.condition.is_some() {
                 return Err(self.error("parse::probe-mark", "condition respecified", at));
@@ -128,4 +141,11 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+/// About how many bytes a copy takes.
+fn size(point: &ProbePoint) -> usize {
+    let component = |part: &Component| part.name.name.len() + size_of::<Component>();
+    let condition = point.condition.as_ref().map_or(0, |condition| condition.span.len() as usize);
+    point.components.iter().map(component).sum::<usize>() + condition
 }

@@ -1,24 +1,23 @@
 //! Statements: heads and bodies, which the grammar reads in a flat row, put together.
+//!
+//! Each kind is `#[inline(never)]`: nested statements recurse through one of them, and would otherwise hold the locals
+//! of all on the stack.
 
-use super::build::{Built, Builder};
+use super::build::{Builder, Built};
 use super::expr::Row;
 use super::grammar::{Pair, Rule};
-use crate::ast::{
-    Block, Expr, ExprKind, Extractor, Foreach, Ident, SortBy, SortOrder, Stmt, StmtKind, Walked,
-};
+use crate::ast::{Block, Expr, ExprKind, Extractor, Foreach, Ident, SortBy, SortOrder, Stmt, StmtKind, Walked};
 use crate::source::Span;
 
 impl Builder<'_> {
     /// `{ … }`
     pub(super) fn block(&mut self, pair: Pair) -> Built<Block> {
         let span = self.span(&pair);
-        self.enter(span)?;
         let mut row = pair.into_inner().peekable();
         let mut stmts = Vec::new();
         while row.peek().is_some_and(|pair| pair.as_rule() != Rule::block_end) {
             stmts.push(self.statement(&mut row)?);
         }
-        self.leave();
         Ok(Block { stmts, span })
     }
 
@@ -53,6 +52,7 @@ impl Builder<'_> {
         pair.into_inner().next().map_or(Span::NONE, |word| self.span(&word))
     }
 
+    #[inline(never)]
     fn expression_statement(&mut self, pair: Pair) -> Built<(StmtKind, Span)> {
         let expr = self.expr(pair)?.expr;
         let span = expr.span;
@@ -80,6 +80,7 @@ impl Builder<'_> {
         Ok((Box::new(body), span))
     }
 
+    #[inline(never)]
     fn if_statement(&mut self, head: Pair, row: &mut Row) -> Built<(StmtKind, Span)> {
         let condition = self.condition_of(head)?;
         let (then, mut end) = self.body(row)?;
@@ -92,12 +93,14 @@ impl Builder<'_> {
         Ok((StmtKind::If(condition, then, otherwise), end))
     }
 
+    #[inline(never)]
     fn while_loop(&mut self, head: Pair, row: &mut Row) -> Built<(StmtKind, Span)> {
         let condition = self.condition_of(head)?;
         let (body, end) = self.body(row)?;
         Ok((StmtKind::While(condition, body), end))
     }
 
+    #[inline(never)]
     fn for_loop(&mut self, head: Pair, row: &mut Row) -> Built<(StmtKind, Span)> {
         let mut parts = [None, None, None];
         let mut index = 0;
@@ -113,6 +116,7 @@ impl Builder<'_> {
         Ok((StmtKind::For(init, condition, step, body), end))
     }
 
+    #[inline(never)]
     fn return_statement(&mut self, pair: Pair) -> Built<(StmtKind, Span)> {
         let word = self.keyword(pair.clone());
         if !self.in_function {
@@ -124,12 +128,14 @@ impl Builder<'_> {
         Ok((StmtKind::Return(value), end))
     }
 
+    #[inline(never)]
     fn delete_statement(&mut self, pair: Pair) -> Built<(StmtKind, Span)> {
         let target = self.only_expr(pair)?.expect("delete has a target");
         let end = target.span;
         Ok((StmtKind::Delete(target), end))
     }
 
+    #[inline(never)]
     fn try_statement(&mut self, pair: Pair) -> Built<(StmtKind, Span)> {
         let (mut blocks, mut variable) = (Vec::new(), None);
         for part in pair.into_inner() {
@@ -145,6 +151,7 @@ impl Builder<'_> {
         Ok((StmtKind::Try(body, variable, handler), end))
     }
 
+    #[inline(never)]
     fn foreach(&mut self, head: Pair, row: &mut Row) -> Built<(StmtKind, Span)> {
         let mut walk = Walk::default();
         for part in head.into_inner() {

@@ -92,9 +92,14 @@ mod tests {
             assert_eq!(versions(pair[0].as_bytes(), pair[1].as_bytes()), Ordering::Less, "{pair:?}");
             assert_eq!(versions(pair[1].as_bytes(), pair[0].as_bytes()), Ordering::Greater, "{pair:?}");
         }
-        for (low, high) in
-            [("2.6", "2.6.32"), ("2.6.9", "2.6.10"), ("4.19", "6.1"), ("5.9", "5.10"), ("jan1", "jan10"), ("3.10", "6.1.2")]
-        {
+        for (low, high) in [
+            ("2.6", "2.6.32"),
+            ("2.6.9", "2.6.10"),
+            ("4.19", "6.1"),
+            ("5.9", "5.10"),
+            ("jan1", "jan10"),
+            ("3.10", "6.1.2"),
+        ] {
             assert_eq!(versions(low.as_bytes(), high.as_bytes()), Ordering::Less, "{low} {high}");
         }
         assert_eq!(versions(b"6.18.44", b"6.18.44"), Ordering::Equal);

@@ -22,6 +22,8 @@ struct Open {
     /// The tokens read now stay.
     keep: bool,
     in_else: bool,
+    /// Its condition is wrong: everything up to `%)` is dropped, so that one mistake is one error.
+    broken: bool,
 }
 
 const CODE: &str = "parse::conditional";
@@ -50,7 +52,12 @@ impl<'a, 'e> Conditionals<'a, 'e> {
                 return Ok(Some(token));
             }
             match token.text(self.expander.sources) {
-                "%(" => self.start(token)?,
+                "%(" => {
+                    let condition = self.condition(token);
+                    let (keep, broken) = (*condition.as_ref().unwrap_or(&false), condition.is_err());
+                    self.open.push(Open { start: token, keep, in_else: false, broken });
+                    condition?;
+                }
                 "%?" => return Err(error(CODE, "incomplete conditional - missing '%('", token.span)),
                 "%:" => self.other_branch(token)?,
                 "%)" if self.open.pop().is_none() => {
@@ -65,6 +72,7 @@ impl<'a, 'e> Conditionals<'a, 'e> {
     /// Drops tokens up to the mark that ends this branch. Nothing in it is looked at, errors included.
     fn skip(&mut self) -> Option<PreToken> {
         let mut nesting = 0u32;
+        let broken = self.open.last().is_some_and(|open| open.broken);
         loop {
             let token = self.expander.unexpanded()?;
             if token.kind != TokenKind::Operator {
@@ -73,7 +81,8 @@ impl<'a, 'e> Conditionals<'a, 'e> {
             match token.text(self.expander.sources) {
                 "%(" => nesting += 1,
                 "%)" if nesting > 0 => nesting -= 1,
-                "%:" | "%?" | "%)" if nesting == 0 => return Some(token),
+                "%)" => return Some(token),
+                "%:" | "%?" if nesting == 0 && !broken => return Some(token),
                 _ => {}
             }
         }
@@ -91,8 +100,8 @@ impl<'a, 'e> Conditionals<'a, 'e> {
         }
     }
 
-    /// Reads `COND && COND || COND %?` behind `%(`.
-    fn start(&mut self, start: PreToken) -> Fallible<()> {
+    /// Reads `COND && COND || COND %?` behind `%(`; `&&` binds tighter.
+    fn condition(&mut self, start: PreToken) -> Fallible<bool> {
         let (mut any, mut all) = (false, true);
         let marker = loop {
             let mut part = || self.expander.next();
@@ -114,8 +123,7 @@ impl<'a, 'e> Conditionals<'a, 'e> {
         if !marker.is_some_and(|marker| marker.is_operator(self.expander.sources, "%?")) {
             return Err(error(CODE, "expected '%?' marker for conditional", start.span));
         }
-        self.open.push(Open { start, keep: any, in_else: false });
-        Ok(())
+        Ok(any)
     }
 }
 
@@ -134,7 +142,9 @@ impl<'a> Condition<'a> {
         match (self.left.kind, self.right.kind) {
             (TokenKind::Identifier, _) => self.fact(left),
             (TokenKind::String, TokenKind::String) => self.ordered(self.string(self.left).cmp(self.right_string()?)),
-            (TokenKind::Number, TokenKind::Number) => self.ordered(self.number(self.left)?.cmp(&self.number(self.right)?)),
+            (TokenKind::Number, TokenKind::Number) => {
+                self.ordered(self.number(self.left)?.cmp(&self.number(self.right)?))
+            }
             (TokenKind::String, TokenKind::Number) => self.wrong("expected string literal as right value", self.right),
             (TokenKind::Number, TokenKind::String) => self.wrong("expected number literal as right value", self.right),
             _ => self.unknown(),

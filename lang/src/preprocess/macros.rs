@@ -11,8 +11,27 @@ use std::sync::Arc;
 
 /// Operators of the language, which a macro may hide.
 const OPERATORS: [&str; 21] = [
-    "cast", "defined", "probewrite", "entry", "perf", "var", "avg", "count", "sum", "min", "max", "hist_linear",
-    "hist_log", "const", "variance", "kregister", "uregister", "kderef", "uderef", "enum", "enumname",
+    "cast",
+    "defined",
+    "probewrite",
+    "entry",
+    "perf",
+    "var",
+    "avg",
+    "count",
+    "sum",
+    "min",
+    "max",
+    "hist_linear",
+    "hist_log",
+    "const",
+    "variance",
+    "kregister",
+    "uregister",
+    "kderef",
+    "uderef",
+    "enum",
+    "enumname",
 ];
 /// Expansions within expansions.
 const DEPTH_MAX: usize = 256;

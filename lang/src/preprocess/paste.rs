@@ -105,6 +105,10 @@ impl Paste<'_> {
     /// Puts an argument in the place of its mark.
     fn put(&mut self, mark: (usize, usize), text: String) {
         let call_site = Span::new(self.base + mark.0 as u32, self.base + mark.1 as u32);
+        // A token starts here: it must not join the one before, as in `1$1`.
+        if merges(self.text.bytes().last(), text.bytes().next()) {
+            self.text.push(' ');
+        }
         let site = self.expanded.sites.len() as u32;
         let expansion = Expansion { name: self.file[mark.0..mark.1].to_owned(), call_site };
         self.expanded.sites.push(ExpansionSite { expansion, outer: None });
@@ -114,4 +118,10 @@ impl Paste<'_> {
         self.pasted = text;
         self.pasted_at = 0;
     }
+}
+
+/// Whether two characters side by side may be parts of one token.
+fn merges(left: Option<u8>, right: Option<u8>) -> bool {
+    let (Some(left), Some(right)) = (left, right) else { return false };
+    lexer::is_word(left) && lexer::is_word(right) || left.is_ascii_punctuation() && right.is_ascii_punctuation()
 }

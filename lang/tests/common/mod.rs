@@ -24,6 +24,7 @@ pub fn scripts(name: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Parses bytes as the user's script `<input>` would be.
+#[allow(dead_code, reason = "not every test file parses by itself")]
 pub fn parse_bytes(text: &[u8], env: &Environment) -> (SourceMap, Result<Parsed, Vec<Diagnostic>>) {
     let mut sources = SourceMap::new();
     let file = sources.add_bytes("<input>", text);

@@ -83,3 +83,9 @@ fn cure(attach: &Attach, error: &io::Error) -> &'static str {
         _ => "another rung (--attach) may do",
     }
 }
+
+/// Whether the kernel has a program with this id; needs CAP_SYS_ADMIN.
+#[cfg(test)]
+pub(crate) fn program_exists(id: u32) -> bool {
+    aya::programs::loaded_programs().flatten().any(|program| program.id() == id)
+}

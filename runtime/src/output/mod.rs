@@ -19,6 +19,7 @@ pub struct Output {
     err: Box<dyn Write>,
     buffer: Vec<u8>,
     closed: bool,
+    failed: bool,
 }
 
 impl fmt::Debug for Output {
@@ -30,7 +31,7 @@ impl fmt::Debug for Output {
 impl Output {
     /// Writes to these.
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Output {
-        Output { out, err, buffer: Vec::new(), closed: false }
+        Output { out, err, buffer: Vec::new(), closed: false, failed: false }
     }
 
     /// Where to render.
@@ -52,17 +53,25 @@ impl Output {
         }
         if !self.closed {
             let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
-            self.closed = written.is_err_and(|error| self.is_final(&error));
+            if let Err(error) = written {
+                self.fail(&error);
+            }
         }
         self.buffer.clear();
     }
 
-    /// Whether nothing more can be written; says so unless the reader just went away.
-    fn is_final(&mut self, error: &io::Error) -> bool {
+    /// Nothing more can be written. A reader that went away had seen enough; anything else is an error.
+    fn fail(&mut self, error: &io::Error) {
+        self.closed = true;
         if error.kind() != io::ErrorKind::BrokenPipe {
+            self.failed = true;
             let _ = writeln!(self.err, "ERROR: cannot write output: {error}");
         }
-        true
+    }
+
+    /// Whether output was lost for another reason than that nobody reads it.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Whether nobody reads the output any more.
@@ -107,6 +116,14 @@ mod tests {
         output.text().extend_from_slice(b"x");
         assert!(!output.is_closed());
         output.flush();
-        assert!(output.is_closed());
+        assert!(output.is_closed() && !output.has_failed());
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let mut output = Output::new(Box::new(Broken(io::ErrorKind::StorageFull)), Box::new(io::sink()));
+        output.text().extend_from_slice(b"x");
+        output.flush();
+        assert!(output.is_closed() && output.has_failed());
     }
 }

@@ -52,7 +52,11 @@ fn is_kernel(symbol: &Symbol) -> bool {
 
 fn is_tracer(symbol: &Symbol) -> bool {
     const KERNEL: [&str; 5] = ["bpf_trace_run", "__bpf_trace_", "__traceiter_", "__bpf_prog_enter", "bpf_get_stack"];
-    if is_kernel(symbol) { KERNEL.iter().any(|prefix| symbol.name.starts_with(prefix)) } else { &*symbol.module == "bpf" }
+    if is_kernel(symbol) {
+        KERNEL.iter().any(|prefix| symbol.name.starts_with(prefix))
+    } else {
+        &*symbol.module == "bpf"
+    }
 }
 
 /// Prints a stack, one frame a line.

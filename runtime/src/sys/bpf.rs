@@ -1,7 +1,9 @@
 //! `bpf(2)`: BTF, maps, programs, links, over the kernel's own `union bpf_attr`.
 
 use super::{check, own};
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_prog_info, bpf_prog_type};
+use aya_obj::generated::{
+    bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_prog_info, bpf_prog_type,
+};
 use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::mem;

@@ -63,9 +63,7 @@ impl FileBytes {
         match self {
             // SAFETY: BTF is constant as long as the kernel runs (or its module's sysfs file is held by the mapping), the
             // mapping covers `len` bytes and lives as long as `self`.
-            FileBytes::Mapped(mapping) => unsafe {
-                std::slice::from_raw_parts(mapping.start.as_ptr(), mapping.len)
-            },
+            FileBytes::Mapped(mapping) => unsafe { std::slice::from_raw_parts(mapping.start.as_ptr(), mapping.len) },
             FileBytes::Read(bytes) => bytes,
         }
     }

@@ -1,7 +1,6 @@
 //! Facts of this process and the machine it runs on.
 
 use super::check;
-use std::io;
 use std::mem::MaybeUninit;
 
 /// `CAP_*` numbers of include/uapi/linux/capability.h.
@@ -115,13 +114,11 @@ pub fn now(clock: Clock) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// The largest memory this process has had resident, in bytes.
-pub fn peak_memory() -> io::Result<u64> {
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the call fills the structure.
-    check(unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) }.into())?;
-    // SAFETY: filled, as the call succeeded.
-    Ok(unsafe { usage.assume_init() }.ru_maxrss as u64 * 1024)
+/// Sends a signal to one thread of a process.
+#[cfg(test)]
+pub(crate) fn signal_thread(process: i32, thread: i32, signal: i32) {
+    // SAFETY: takes numbers only; where there is no such thread it fails.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQU
 
 /// Takes the ending signals away from this thread's handlers and collects them on a descriptor.
 ///
-/// Dropping it gives them back; one that came meanwhile and was not [taken](Signals::take) then acts as it would have.
+/// Dropping it gives them back; those that came until then have done their work.
 #[derive(Debug)]
 pub struct Signals {
     fd: OwnedFd,
@@ -62,6 +62,7 @@ impl std::os::fd::AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        self.take();
         // SAFETY: the set was filled by the call that blocked them.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
     }

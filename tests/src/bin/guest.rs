@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use tapster_tests::facts::Facts;
 use tapster_tests::job::{self, Env, Job};
@@ -27,8 +28,9 @@ fn main() -> ExitCode {
     // In the host's order: it puts last what took the guest down before.
     for job in names.lines().filter_map(|name| jobs.remove(name)) {
         tell(&Event::Start(job.name.clone()));
+        let started = Instant::now();
         let verdict = job.run(&env);
-        tell(&Event::End(job.name, verdict));
+        tell(&Event::End(job.name, started.elapsed().as_secs(), verdict));
     }
     ExitCode::SUCCESS
 }

@@ -8,6 +8,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
@@ -128,8 +129,21 @@ fn pipes() -> io::Result<()> {
     writer.write_all(b"storm")?;
     reader.read_exact(&mut [0; 5])?;
     let (mut left, mut right) = UnixStream::pair()?;
+    filter(&left)?;
     left.write_all(b"storm")?;
     right.read_exact(&mut [0; 5])
+}
+
+/// Gives a socket a filter that lets all pass. On every kernel this is a kmalloc() of constant size, `struct sk_filter`
+/// of 32 bytes (net/core/filter.c, __sk_attach_prog).
+fn filter(socket: &UnixStream) -> io::Result<()> {
+    let mut pass = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: u32::MAX };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut pass };
+    let size = size_of_val(&program) as libc::socklen_t;
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER);
+    // SAFETY: the kernel copies the program and its one instruction, which outlive the call.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const program).cast(), size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn mapping() -> io::Result<()> {

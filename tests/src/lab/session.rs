@@ -46,7 +46,12 @@ pub fn run(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<BTreeMap<
     let mut left = jobs.to_vec();
     for attempt in 1..=2 {
         let said = boot(kernel, tapster, &left).map_err(|e| format!("kernel {}: {e}", kernel.name))?;
-        let told = read_events(&said.stdout);
+        let mut told = read_events(&said.stdout);
+        told.seconds.sort();
+        let slowest: Vec<String> =
+            told.seconds.iter().rev().take(3).map(|(seconds, name)| format!("{name} {seconds} s")).collect();
+        let total: u64 = told.seconds.iter().map(|row| row.0).sum();
+        eprintln!("lab: {} ran {} jobs in {total} s, longest {}", kernel.name, told.seconds.len(), slowest.join(", "));
         verdicts.extend(told.verdicts);
         left.retain(|name| !verdicts.contains_key(name));
         if left.is_empty() {
@@ -54,9 +59,9 @@ pub fn run(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<BTreeMap<
         }
         // The suspect goes last, so that it cannot take the others with it.
         left.sort_by_key(|name| Some(name) == told.unfinished.as_ref());
-        eprintln!("lab: {} gave no verdict on {} jobs in boot {attempt}", kernel.name, left.len());
+        let post_mortem = post_mortem(&said, told.unfinished.as_deref());
+        eprintln!("lab: {} has no verdict on {} jobs after boot {attempt}: {post_mortem}", kernel.name, left.len());
         if attempt == 2 {
-            let post_mortem = post_mortem(&said, told.unfinished.as_deref());
             verdicts.extend(left.drain(..).map(|name| (name, Verdict::Fail(post_mortem.clone()))));
         }
     }
@@ -104,8 +109,8 @@ fn post_mortem(said: &Said, suspect: Option<&str>) -> String {
 pub enum Event {
     /// A job begins.
     Start(String),
-    /// A job has ended.
-    End(String, Verdict),
+    /// A job has ended, after so many seconds.
+    End(String, u64, Verdict),
 }
 
 /// A failure message is cut here: serial ports are slow.
@@ -116,23 +121,32 @@ impl Event {
     pub fn line(&self) -> String {
         match self {
             Event::Start(name) => format!("start\t{name}\n"),
-            Event::End(name, Verdict::Pass) => format!("pass\t{name}\n"),
-            Event::End(name, Verdict::Skip(reason)) => format!("skip\t{name}\t{}\n", escape(reason)),
-            Event::End(name, Verdict::Fail(message)) => format!("fail\t{name}\t{}\n", escape(message)),
+            Event::End(name, seconds, verdict) => {
+                let (word, text) = match verdict {
+                    Verdict::Pass => ("pass", ""),
+                    Verdict::Skip(reason) => ("skip", reason.as_str()),
+                    Verdict::Fail(message) => ("fail", message.as_str()),
+                };
+                format!("{word}\t{name}\t{seconds}\t{}\n", escape(text))
+            }
         }
     }
 
     /// Reads a line.
     pub fn parse(line: &str) -> Option<Event> {
-        let mut parts = line.splitn(3, '\t');
-        let (word, name, rest) = (parts.next()?, parts.next()?.to_owned(), parts.next());
-        Some(match word {
-            "start" => Event::Start(name),
-            "pass" => Event::End(name, Verdict::Pass),
-            "skip" => Event::End(name, Verdict::Skip(unescape(rest?))),
-            "fail" => Event::End(name, Verdict::Fail(unescape(rest?))),
+        let mut parts = line.splitn(4, '\t');
+        let (word, name) = (parts.next()?, parts.next()?.to_owned());
+        if word == "start" {
+            return Some(Event::Start(name));
+        }
+        let (seconds, text) = (parts.next()?.parse().ok()?, unescape(parts.next()?));
+        let verdict = match word {
+            "pass" => Verdict::Pass,
+            "skip" => Verdict::Skip(text),
+            "fail" => Verdict::Fail(text),
             _ => return None,
-        })
+        };
+        Some(Event::End(name, seconds, verdict))
     }
 }
 
@@ -163,6 +177,7 @@ fn unescape(text: &str) -> String {
 struct Told {
     verdicts: BTreeMap<String, Verdict>,
     unfinished: Option<String>,
+    seconds: Vec<(u64, String)>,
 }
 
 fn read_events(text: &str) -> Told {
@@ -172,8 +187,9 @@ fn read_events(text: &str) -> Told {
     for event in lines.filter_map(|line| Event::parse(line.trim_end_matches('\r'))) {
         match event {
             Event::Start(name) => told.unfinished = Some(name),
-            Event::End(name, verdict) => {
+            Event::End(name, seconds, verdict) => {
                 told.unfinished = None;
+                told.seconds.push((seconds, name.clone()));
                 told.verdicts.insert(name, verdict);
             }
         }
@@ -189,9 +205,9 @@ mod tests {
     fn events_survive_the_wire() {
         for event in [
             Event::Start("slab/by_execname@kprobe".into()),
-            Event::End("a".into(), Verdict::Pass),
-            Event::End("a".into(), Verdict::Skip("no kprobes".into())),
-            Event::End("a".into(), Verdict::Fail("line 1\n\tC:\\new\\\n".into())),
+            Event::End("a".into(), 0, Verdict::Pass),
+            Event::End("a".into(), 1, Verdict::Skip("no kprobes".into())),
+            Event::End("a".into(), 20, Verdict::Fail("line 1\n\tC:\\new\\\n".into())),
         ] {
             assert_eq!(Event::parse(event.line().trim_end_matches('\n')), Some(event));
         }
@@ -199,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_job_at_which_a_guest_died_is_known() {
-        let told = read_events("start\ta\npass\ta\nstart\tb\nfail\tb\tbecau");
+        let told = read_events("start\ta\npass\ta\t1\t\nstart\tb\nfail\tb\t2\tbecau");
         assert_eq!(told.verdicts.len(), 1);
         assert_eq!(told.unfinished.as_deref(), Some("b"));
     }

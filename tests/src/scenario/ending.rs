@@ -49,6 +49,20 @@ pub fn interrupt(env: &Env, _: Option<Rung>) -> Result<(), String> {
     check_leaks(&before)
 }
 
+/// ^C when it is ending already: what it has begun to say is said.
+pub fn interrupt_while_ending(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let before = loaded::ids();
+    let script = format!("{SCRIPT}probe timer.ms(100) {{ exit() }}");
+    for moment in (90..200).step_by(10) {
+        let (running, _) = start(env, &script)?.until_line("attached", env.seconds(20))?;
+        sleep(Duration::from_millis(moment));
+        running.signal(libc::SIGINT);
+        let printed = running.finish(env.seconds(20)).map_err(|e| format!("^C after {moment} ms: {e}"))?;
+        check_ended(&printed).map_err(|e| format!("^C after {moment} ms: {e}"))?;
+    }
+    check_leaks(&before)
+}
+
 /// SIGKILL at the same moments.
 pub fn kill(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let before = loaded::ids();
@@ -71,11 +85,7 @@ fn start(env: &Env, script: &str) -> Result<Running, String> {
 }
 
 fn attached(env: &Env) -> Result<Running, String> {
-    let running = start(env, SCRIPT)?;
-    match running.wait_for_line("attached", env.seconds(20)) {
-        Ok(()) => Ok(running),
-        Err(why) => Err(running.finish(env.seconds(1)).map_or_else(|e| e, |p| format!("{why}\n{}", p.transcript()))),
-    }
+    start(env, SCRIPT)?.until_line("attached", env.seconds(20)).map(|(running, _)| running)
 }
 
 fn check_ended(printed: &Printed) -> Result<(), String> {

@@ -46,9 +46,7 @@ probe end {
 /// Counts by name and by stack, unfiltered.
 pub fn counts_and_stacks(env: &Env, rung: Option<Rung>) -> Result<(), String> {
     let symbols = Symbols::running()?;
-    let counter = Counter::start(&counted_event(rung, &symbols), STORM)?;
-    let (printed, misses) = trace_storm(env, COUNTS_AND_STACKS, rung)?;
-    let truth = counter.read()?;
+    let Traced { printed, misses, events, truth } = trace_storm(env, COUNTS_AND_STACKS, rung)?;
     let told = Told::read(&printed.stdout)?;
     let ours = told.counts.iter().filter(|(name, _)| name.starts_with(STORM)).map(|(_, count)| count).sum();
     agree(Count { events: ours, misses }, truth)?;
@@ -61,15 +59,15 @@ pub fn counts_and_stacks(env: &Env, rung: Option<Rung>) -> Result<(), String> {
         let (count, sum) = (told.counts.get(name), by_stack.get(name));
         return Err(format!("{name} was counted {count:?} times, its stacks sum up to {sum:?}"));
     }
-    told.check_stacks(&symbols)
+    told.check_stacks(&symbols, &events)
 }
 
 /// The tracepoint's `call_site` is a frame of the stack taken there.
 pub fn call_sites(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let symbols = Symbols::running()?;
-    let (printed, _) = trace_storm(env, CALL_SITES, None)?;
-    let told = Told::read(&printed.stdout)?;
-    told.check_stacks(&symbols)?;
+    let traced = trace_storm(env, CALL_SITES, None)?;
+    let told = Told::read(&traced.printed.stdout)?;
+    told.check_stacks(&symbols, &traced.events)?;
     for stack in &told.stacks {
         let site = u64::from_str_radix(&stack.key, 16).map_err(|_| format!("call_site `{}`", stack.key))?;
         if !stack.frames.iter().any(|frame| frame.address == site) {
@@ -79,29 +77,51 @@ pub fn call_sites(env: &Env, _: Option<Rung>) -> Result<(), String> {
     Ok(())
 }
 
-/// What stands for `kernel.function("kmem_cache_alloc")` on this rung.
-fn counted_event(rung: Option<Rung>, symbols: &Symbols) -> Event {
-    let function =
-        if symbols.contains("kmem_cache_alloc_noprof") { "kmem_cache_alloc_noprof" } else { "kmem_cache_alloc" };
-    match rung {
-        Some(Rung::Tracepoint) => Event::RawTracepoint("kmem_cache_alloc".into()),
-        _ => Event::Function(function.into()),
-    }
+/// What came of tracing a storm.
+struct Traced {
+    printed: Printed,
+    /// Events that Tapster's programs missed.
+    misses: u64,
+    /// Where Tapster stood.
+    events: Vec<Event>,
+    /// What the counters say of the same events.
+    truth: Count,
 }
 
-/// Traces a storm; gives the output, and the events that Tapster's programs missed.
-fn trace_storm(env: &Env, script: &str, rung: Option<Rung>) -> Result<(Printed, u64), String> {
+/// Where Tapster says it stands: lines `PROBE POINT: RUNG:NAME` of `-v`.
+///
+/// *What* a probe point stands for is judged by cases; here it is taken from Tapster, and judged is that each hit counts.
+fn events(lines: &[String]) -> Vec<Event> {
+    let event = |line: &String| {
+        let (rung, name) = line.trim_end().rsplit_once(": ")?.1.split_once(':')?;
+        match rung {
+            "fentry" | "kprobe" | "kprobe.multi" => Some(Event::Function(name.into())),
+            "tp_btf" | "raw_tp" | "tracepoint" => {
+                Some(Event::RawTracepoint(name.rsplit(':').next().unwrap_or(name).into()))
+            }
+            _ => None,
+        }
+    };
+    lines.iter().filter_map(event).collect()
+}
+
+/// Traces a storm together with counters of the same events.
+fn trace_storm(env: &Env, script: &str, rung: Option<Rung>) -> Result<Traced, String> {
     let mut command = env.command();
     command.args(["-v", "-D", "MAXMAPENTRIES=16384"]);
     if let Some(rung) = rung {
         command.args(["--attach", rung.name()]);
     }
     let running = Running::start(command.args(["-e", script])).map_err(|e| format!("tapster: {e}"))?;
-    if let Err(why) = running.wait_for_line("attached", env.seconds(20)) {
-        return Err(running.finish(env.seconds(1)).map_or_else(|e| e, |p| format!("{why}\n{}", p.transcript())));
+    let (running, lines) = running.until_line("attached", env.seconds(20))?;
+    let events = events(&lines);
+    let counters = events.iter().map(|event| Counter::start(event, STORM)).collect::<Result<Vec<_>, _>>()?;
+    storm(env, if env.patience > 1 { 5 } else { 10 })?;
+    let counts = counters.iter().map(Counter::read).collect::<Result<Vec<_>, _>>()?;
+    let truth = Count { events: counts.iter().map(|c| c.events).sum(), misses: counts.iter().map(|c| c.misses).sum() };
+    if truth.events == 0 {
+        return Err(format!("nothing was counted at {events:?}, read from {lines:?}"));
     }
-    let seconds = if env.patience > 1 { 5 } else { 10 };
-    storm(env, seconds)?;
     let misses: u64 = loaded::programs(&loaded::held_by(running.pid())).iter().map(|p| p.recursion_misses).sum();
     running.signal(libc::SIGINT);
     let printed = running.finish(env.seconds(60))?;
@@ -111,7 +131,11 @@ fn trace_storm(env: &Env, script: &str, rung: Option<Rung>) -> Result<(Printed, 
     let warnings = printed.stderr.lines().filter(|line| line.starts_with("WARNING:"));
     // Misses are the one loss a tracer cannot help, and it has to own up to them.
     let told: Vec<&str> = warnings.filter(|line| misses == 0 || !line.contains(&misses.to_string())).collect();
-    if told.is_empty() { Ok((printed, misses)) } else { Err(format!("with {misses} misses: {}", told.join("\n"))) }
+    if told.is_empty() {
+        Ok(Traced { printed, misses, events, truth })
+    } else {
+        Err(format!("with {misses} misses: {}", told.join("\n")))
+    }
 }
 
 /// Runs the storm.
@@ -165,9 +189,11 @@ impl Told {
         if told.stacks.is_empty() { Err("no stack was printed".into()) } else { Ok(told) }
     }
 
-    fn check_stacks(&self, symbols: &Symbols) -> Result<(), String> {
+    fn check_stacks(&self, symbols: &Symbols, events: &[Event]) -> Result<(), String> {
+        // A tracepoint lies in one of several functions that begin with its name.
+        let leaves: Vec<&str> = events.iter().map(Event::name).collect();
         for stack in &self.stacks {
-            let check = symbols.check_stack(&stack.frames, "kmem_cache_alloc");
+            let check = symbols.check_stack(&stack.frames, &leaves);
             check.map_err(|e| format!("{} x {}: {e}\n{:x?}", stack.count, stack.key, stack.frames))?;
         }
         Ok(())
@@ -186,6 +212,19 @@ mod tests {
         assert_eq!(told.stacks[0].frames[0].address, 0xff);
         assert!(Told::read("stack\ta\tx\ty\n").is_err());
         assert!(Told::read("stack\ta\t1\ty\n 0xff\n").is_err());
+    }
+
+    #[test]
+    fn verbose_lines_name_events() {
+        let lines = [
+            "note: kmem_cache_alloc on Linux 6.1: kmalloc_trace, which it was split into, probed too\n",
+            "kernel.function(\"kmem_cache_alloc\"): kprobe:kmem_cache_alloc_lru\n",
+            "kernel.trace(\"kmem_cache_alloc\"): tp_btf:kmem_cache_alloc\n",
+            "kernel.function(\"kmem_cache_alloc\"): tracepoint:kmem:kmem_cache_alloc\n",
+        ];
+        let tracepoint = Event::RawTracepoint("kmem_cache_alloc".into());
+        let expected = [Event::Function("kmem_cache_alloc_lru".into()), tracepoint.clone(), tracepoint];
+        assert_eq!(events(&lines.map(String::from)), expected);
     }
 
     #[test]

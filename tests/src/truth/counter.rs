@@ -16,6 +16,15 @@ pub enum Event {
     Function(String),
 }
 
+impl Event {
+    /// The tracepoint or the function.
+    pub fn name(&self) -> &str {
+        match self {
+            Event::RawTracepoint(name) | Event::Function(name) => name,
+        }
+    }
+}
+
 /// A running count; it ends when dropped.
 #[derive(Debug)]
 pub struct Counter {

@@ -3,13 +3,12 @@
 use super::super::facts::mask;
 use super::super::isa::{ADD, AND, MUL, OR, RSH, SUB, XOR};
 use super::super::vcode::Op;
-use super::{Selector, is_register_type};
+use super::Selector;
 use cranelift_codegen::ir::Value;
 use regalloc2::{Operand, VReg};
 
 impl Selector<'_> {
-    pub(super) fn byte_swap(&mut self, result: Value, out: VReg, arg: Value) {
-        debug_assert!(is_register_type(self.func.dfg.value_type(result)));
+    pub(super) fn byte_swap(&mut self, out: VReg, arg: Value) {
         let x = self.reg(arg);
         let bits = self.facts.bits(arg) as i32;
         self.emit(Op::Swap { bits }, &[Operand::reg_reuse_def(out, 1), Operand::reg_use(x)]);

@@ -31,7 +31,8 @@ impl Selector<'_> {
         let mut operands = Vec::with_capacity(1 + args.len());
         let out = results.first().and_then(|result| self.wanted(*result));
         // The kernel leaves anything in the upper half of a 32-bit result; our own functions do not.
-        let is_raw = results.first().is_some_and(|r| self.facts.bits(*r) == 32) && !matches!(callee, Callee::Subprogram(_));
+        let is_raw =
+            results.first().is_some_and(|r| self.facts.bits(*r) == 32) && !matches!(callee, Callee::Subprogram(_));
         let r0 = match out {
             Some(out) if !is_raw => out,
             _ => self.fresh(),

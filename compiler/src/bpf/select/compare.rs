@@ -121,7 +121,9 @@ impl Selector<'_> {
 
     fn is_may_goto(&self, value: Value) -> bool {
         match self.facts.def(value) {
-            Some(InstructionData::Call { func_ref, .. }) => self.callee(*func_ref) == Some(Symbol::Pseudo(Pseudo::MayGoto)),
+            Some(InstructionData::Call { func_ref, .. }) => {
+                self.callee(*func_ref) == Some(Symbol::Pseudo(Pseudo::MayGoto))
+            }
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! Loads, stores and atomic operations. A constant distance from a register or the frame goes into the instruction.
 use super::super::CompileError;
 use super::super::facts::Form;
-use super::super::isa::{ADD, AND, B, CMPXCHG, DW, FETCH, H, OR, W, XCHG, XOR};
+use super::super::isa::{ADD, AND, B, DW, FETCH, H, OR, W, XCHG, XOR};
 use super::super::vcode::{Address, Op, preg};
 use super::Selector;
 use cranelift_codegen::ir::types::{I8, I16, I32};
@@ -41,7 +41,12 @@ impl Selector<'_> {
         Ok(())
     }
 
-    pub(super) fn store(&mut self, opcode: Opcode, [value, pointer]: [Value; 2], offset: i32) -> Result<(), CompileError> {
+    pub(super) fn store(
+        &mut self,
+        opcode: Opcode,
+        [value, pointer]: [Value; 2],
+        offset: i32,
+    ) -> Result<(), CompileError> {
         let ty = match opcode {
             Opcode::Store => self.func.dfg.value_type(value),
             Opcode::Istore8 => I8,
@@ -112,7 +117,6 @@ impl Selector<'_> {
             Operand::reg_use_at_end(value),
         ];
         operands.extend(base.map(Operand::reg_use_at_end));
-        debug_assert_eq!(CMPXCHG & FETCH, FETCH);
         self.emit(Op::CompareExchange { at }, &operands);
         Ok(())
     }
@@ -137,7 +141,9 @@ impl Selector<'_> {
                 }
             }
             Form::MapValue { map, offset: start } => {
-                let start = start.checked_add_signed(offset).ok_or_else(|| self.reject("the address is before the map's value"))?;
+                let start = start
+                    .checked_add_signed(offset)
+                    .ok_or_else(|| self.reject("the address is before the map's value"))?;
                 let base = self.make(Op::MapValue { map, offset: start });
                 return Ok((Address { in_frame: false, offset: 0, size }, Some(base)));
             }

@@ -12,8 +12,6 @@ use tapster_runtime_ebpf::aggregate::{Histogram, LOG_ZERO, Layout};
 /// `BPF_ANY`, `BPF_NOEXIST` of include/uapi/linux/bpf.h.
 const ANY: i64 = 0;
 const NOEXIST: i64 = 1;
-/// Values up to this size are built on the stack.
-const ON_STACK: u32 = 64;
 
 impl Kernel<'_> {
     /// Adds to a statistic without key.
@@ -48,13 +46,12 @@ impl Kernel<'_> {
         code.jump(done, &[]);
         code.to(miss);
         code.cold(miss);
-        let (failed, again) = if layout.size() <= ON_STACK {
+        let (failed, again) = if layout.histogram == Histogram::None {
             let first = code.slot(layout.size());
-            code.zero(first, layout.size());
             add_first(code, layout, first, value);
             (self.update(code, map, key, first, if contended { NOEXIST } else { ANY }), contended)
         } else {
-            // Zeros are inserted and then added to: building a wide value first would cost a store a word.
+            // Zeros are inserted and then added to: building a value with its buckets would cost a store a word.
             let zeros = self.zeros(code, layout.size());
             self.update(code, map, key, zeros, NOEXIST);
             (code.k(1), true)
@@ -87,7 +84,7 @@ impl Kernel<'_> {
     }
 }
 
-/// The complete value of one element that was counted once, in memory that is zero.
+/// The complete value of one element that was counted once. Buckets never are in a value that is built like this.
 fn add_first(code: &mut Code, layout: Layout, to: Addr, value: Value) {
     if layout.parts.count {
         code.store_k(1, to.plus(layout.count()));
@@ -101,7 +98,6 @@ fn add_first(code: &mut Code, layout: Layout, to: Addr, value: Value) {
             code.store(value, to.plus(at));
         }
     }
-    add_to_bucket(code, layout, to, value, false);
 }
 
 /// Adds to a value in place.
