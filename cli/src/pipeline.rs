@@ -41,7 +41,7 @@ fn steps(options: &Options, started: Instant) -> Result<u8, Failed> {
     if options.emit == Some(Emit::Hir) {
         return shown(&checked.program.to_string());
     }
-    let lowered = compile::lower_for(&mut checked, &machine, &options.check);
+    let lowered = compile::lower_checked(&mut checked, &options.check);
     if options.emit == Some(Emit::Clif) {
         return shown(&tapster_compiler::emit::clif(&lowered));
     }

@@ -83,6 +83,10 @@ pub trait World {
     /// Whether a rung can be taken for a function with this BTF id. May load a trial program; asked once a rung.
     fn offers(&self, rung: Rung, function: &str, btf_id: u32) -> Result<(), Refusal>;
 
+    /// Whether this kernel has a slab cache of that name, and its memory is its own: the common case, answered without
+    /// listing all caches.
+    fn has_unmerged_slab_cache(&self, name: &str) -> bool;
+
     /// The slab caches this kernel has, `None` where they cannot be read.
     fn slab_caches(&self) -> Option<Vec<SlabCache>>;
 }

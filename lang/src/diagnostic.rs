@@ -172,6 +172,11 @@ impl Diagnostic {
     }
 }
 
+/// A token as SystemTap names it in messages, run-time errors included: `operator '/' at script.stp:2:25`.
+pub fn describe_token(sources: &SourceMap, span: Span) -> String {
+    stap::Writer::new(sources, false).describe(span)
+}
+
 /// Shows several diagnostics in order. SystemTap's layout names a file only when it differs from the one before.
 pub fn render_all(
     diagnostics: &[Diagnostic],
@@ -200,4 +205,141 @@ pub fn render_all(
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A map with one script, and the place of a text in it.
+    fn script(text: &str) -> (SourceMap, impl Fn(&str) -> Span) {
+        let mut sources = SourceMap::new();
+        let file = sources.add("<input>", text);
+        let start = sources.file_span(file).start;
+        let text = text.to_owned();
+        let find = move |part: &str| {
+            let at = text.find(part).expect("part of the text") as u32;
+            Span::new(start + at, start + at + part.len() as u32)
+        };
+        (sources, find)
+    }
+
+    fn stap(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+        render_all(diagnostics, sources, Format::Stap, false, 80)
+    }
+
+    // The expected texts of these tests are those of stap 4.8 (reference/cli_error_samples.txt).
+
+    #[test]
+    fn a_second_token_follows_without_a_prefix() {
+        let (sources, at) = script("function f(x) { return x } probe begin { f(1,2) exit() }");
+        let error = Diagnostic::error("check::arity", "arity mismatch found (function 'f' takes 1 args)");
+        let name = at("f(x)");
+        let error = error.label(at("f(1"), "").label(Span::new(name.start, name.start + 1), "");
+        let expected = "\
+semantic error: arity mismatch found (function 'f' takes 1 args): identifier 'f' at <input>:1:42
+        source: function f(x) { return x } probe begin { f(1,2) exit() }
+                                                         ^
+identifier 'f' at :1:10
+        source: function f(x) { return x } probe begin { f(1,2) exit() }
+                         ^
+
+";
+        assert_eq!(stap(&[error], &sources), expected);
+    }
+
+    #[test]
+    fn a_cause_follows_as_a_paragraph() {
+        let (sources, at) = script("probe foo.bar { }");
+        let cause = Diagnostic::error("probe::no-match", "probe point mismatch (similar: nfs, nfsd, vfs, vm, _nfs)");
+        let error = Diagnostic::error("probe::no-match", "while resolving probe point").label(at("foo"), "");
+        let error = error.cause(cause.label(at("foo"), ""));
+        let expected = "\
+semantic error: while resolving probe point: identifier 'foo' at <input>:1:7
+        source: probe foo.bar { }
+                      ^
+
+semantic error: probe point mismatch (similar: nfs, nfsd, vfs, vm, _nfs): identifier 'foo' at :1:7
+        source: probe foo.bar { }
+                      ^
+
+";
+        assert_eq!(stap(&[error], &sources), expected);
+    }
+
+    #[test]
+    fn warnings_have_one_blank_and_keywords_no_text() {
+        let (sources, at) = script("probe begin if (1) {}");
+        let warning = Diagnostic::warning("check::elided", "Probe 'begin' has been elided").label(at("probe"), "");
+        let error = Diagnostic::error("check::no-probes", "no probes found");
+        let expected = "\
+WARNING: Probe 'begin' has been elided: keyword at <input>:1:1
+ source: probe begin if (1) {}
+         ^
+semantic error: no probes found
+
+";
+        assert_eq!(stap(&[warning, error], &sources), expected);
+    }
+
+    #[test]
+    fn colours_are_those_of_systemtap() {
+        let (sources, at) = script("probe x {}");
+        let error = Diagnostic::error("probe::no-match", "no match").label(at("x"), "");
+        let shown = render_all(&[error], &sources, Format::Stap, true, 80);
+        let expected = "\
+\x1b[01;31m\x1b[Ksemantic error:\x1b[m\x1b[K no match: identifier 'x' at \x1b[00;34m\x1b[K<input>:1:7\x1b[m\x1b[K
+        source: probe \x1b[01m\x1b[Kx\x1b[m\x1b[K {}
+                      \x1b[01m\x1b[K^\x1b[m\x1b[K
+
+";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn the_caret_keeps_tabs_and_counts_bytes() {
+        let (sources, at) = script("\t\"\u{e9}\"\t+ 1");
+        let error = Diagnostic::error("check::type", "type mismatch").label(at("+"), "");
+        let lines: Vec<String> = stap(&[error], &sources).lines().map(str::to_owned).collect();
+        assert_eq!(lines[0], "semantic error: type mismatch: operator '+' at <input>:1:7");
+        assert_eq!(lines[2], "                \t   \t^");
+    }
+
+    #[test]
+    fn tokens_are_named_for_runtime_errors() {
+        let (sources, at) = script("probe begin { z=0; println(1/z) }");
+        assert_eq!(describe_token(&sources, at("/z")), "operator '/' at <input>:1:29");
+        assert_eq!(describe_token(&sources, at("probe")), "keyword at <input>:1:1");
+    }
+
+    #[test]
+    fn people_see_source_labels_help_and_notes() {
+        let (sources, at) = script("probe kernel.function(\"nosuch\") {}\n");
+        let error = Diagnostic::error("probe::no-match", "no kernel function matches `nosuch`");
+        let error = error.label(at("\"nosuch\""), "matches nothing").help("did you mean `nosync`?").note("6.18.44");
+        let expected = "\
+semantic error: no kernel function matches `nosuch`
+   ╭─[<input>:1:23]
+ 1 │ probe kernel.function(\"nosuch\") {}
+   ·                       ────┬───
+   ·                           ╰── matches nothing
+   ╰────
+  help: did you mean `nosync`?
+
+  note: 6.18.44
+  more: tapster explain probe::no-match
+
+";
+        assert_eq!(error.render(&sources, Format::Fancy, false, 80), expected);
+    }
+
+    #[test]
+    fn nothing_in_a_script_steers_the_terminal() {
+        let (sources, at) = script("probe \u{1b}[31m\u{9b}x {}");
+        let error = Diagnostic::error("probe::no-match", "no \u{1b}[1mmatch").label(at("x"), "\u{1b}[5m");
+        for format in [Format::Fancy, Format::Stap, Format::Json] {
+            let shown = error.render(&sources, format, false, 80);
+            assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{shown:?}");
+        }
+    }
 }

@@ -31,9 +31,9 @@ use pest::Parser;
 use pest::error::{ErrorVariant, InputLocation};
 
 /// Brackets within each other.
-const NESTING_MAX: usize = 256;
+pub const NESTING_MAX: usize = 256;
 /// Levels of a tree, statements and operators together. Later stages may recurse.
-const DEPTH_MAX: u32 = 600;
+pub const DEPTH_MAX: u32 = 600;
 /// How many errors are worth reading.
 const ERRORS_MAX: usize = 100;
 const TOP_LEVEL: &str = "expected 'probe', 'global', 'private', 'function', or '%{'";

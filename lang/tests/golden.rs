@@ -160,3 +160,24 @@ fn operators_group_by_the_table_of_precedence() {
         assert_eq!(parsed.script.to_string(), format!("probe begin{{\n{expected};\n}}\n"), "{text}");
     }
 }
+
+#[test]
+fn expressions_know_the_token_that_messages_name() {
+    // The places of run-time errors that stap 4.8 printed: g02_div0.stderr and g18_arrayoverflow.stderr.
+    let near = |file: &str, text: &str| {
+        let script =
+            common::scripts("golden").into_iter().find(|(name, _)| name == file).expect("the script is there").1;
+        let (sources, parsed) = parse_bytes(&script, &Environment::default());
+        let tree = format!("{:?}", parsed.expect("parses").script);
+        let places = tree.match_indices("at: Span { start: ").filter_map(|(at, found)| {
+            let rest = &tree[at + found.len()..];
+            let start = rest.split(',').next()?.parse().ok()?;
+            Some(tapster_lang::Span::new(start, start + 1))
+        });
+        let named: Vec<_> = places.map(|at| tapster_lang::diagnostic::describe_token(&sources, at)).collect();
+        assert!(named.iter().any(|named| named == text), "{text} is none of {named:?}");
+    };
+    near("g02_div0.stp", "operator '/' at <input>:1:43");
+    near("g18_arrayoverflow.stp", "identifier 'a' at <input>:2:36");
+    near("g20_errorstack.stp", "operator '/' at <input>:2:25");
+}

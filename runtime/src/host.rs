@@ -244,8 +244,8 @@ impl Host<'_> {
 
     unsafe fn copy_text(&mut self, from: i64, to: i64, size: i64) -> i64 {
         let Some(most) = index(size).checked_sub(1).filter(|_| size > 0) else { return 0 };
-        // SAFETY: `from` is the address of a string that ends with a NUL, `to` has room for `size` bytes. The two may be
-        // one place: hence a copy that allows for it.
+        // SAFETY: `from` is the address of a string that ends with a NUL, `to` has room for `size` bytes. The two may
+        // be one place: hence a copy that allows for it.
         unsafe {
             let len = CStr::from_ptr(from as *const c_char).count_bytes().min(most);
             let to = to as *mut u8;

@@ -1,8 +1,8 @@
 //! Runs what the compiler made: loads it into the kernel, attaches it, calls its handlers, prints.
 //!
 //! Of the compiler this crate knows the [image](tapster_compiler::image), the questions it
-//! [asks](tapster_compiler::world) and the [functions](tapster_compiler::host) native handlers call. It knows nothing of
-//! scripts but the positions that errors name.
+//! [asks](tapster_compiler::world) and the [functions](tapster_compiler::host) native handlers call. It knows nothing
+//! of scripts but the positions that errors name.
 //!
 //! | module | what it does |
 //! |---|---|

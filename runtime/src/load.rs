@@ -55,7 +55,7 @@ pub enum LoadError {
 
 /// A program that the verifier did not accept. Never the user's fault.
 #[derive(Debug, thiserror::Error)]
-#[error("internal error: the kernel's verifier rejected the handler of {probe} ({}): {}", errno_name(.source), last_word(.log))]
+#[error("internal error: the verifier rejected the handler of {probe} ({}): {}", errno_name(.source), last_word(.log))]
 pub struct Rejection {
     /// The program's name in the kernel.
     pub program: String,

@@ -43,9 +43,9 @@ fn events(count: u64) -> String {
 fn describe(image: &Image, loss: &Loss, count: u64) -> String {
     match loss {
         Loss::ArrayFull(global) => array_full(image, *global, count),
-        Loss::StacksFull => format!(
-            "{count} stacks lost because the stack table was full: run shorter, or keep fewer with a filter in the probe"
-        ),
+        Loss::StacksFull => {
+            format!("{count} stacks lost because the stack table was full: run shorter, or filter in the probe")
+        }
         Loss::StringsFull => format!("{count} strings lost because the string table was full"),
         Loss::StackTruncated => {
             let frames = image.stack_frames;

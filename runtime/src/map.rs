@@ -1,6 +1,6 @@
 //! Reading the kernel's maps: all elements in batches, or one by its key; values of all CPUs become one.
 //!
-//! Where a map lies, and what user handlers added themselves, is [`crate::arrays`]' business.
+//! Where a map lies, and what user handlers added themselves, is the business of [`crate::globals`].
 
 use crate::sys::bpf::{Cursor, Map};
 use crate::table::Table;
@@ -20,7 +20,7 @@ pub fn for_each(map: &Map, mut each: impl FnMut(&[u8], &[u8])) -> io::Result<()>
     let (key_size, value_size) = (map.key_size(), map.value_size());
     let mut count = (BATCH_BYTES / (key_size + value_size)).clamp(*BATCH_ELEMENTS.start(), *BATCH_ELEMENTS.end());
     let (mut keys, mut values) = (vec![0; count * key_size], vec![0; count * value_size]);
-    let mut cursor = Cursor::start();
+    let mut cursor = Cursor::default();
     let mut any = false;
     loop {
         match map.lookup_batch(&mut cursor, &mut keys, &mut values) {

@@ -78,8 +78,8 @@ impl Run {
         self.walks.clear();
         let entry = self.image.native.entry(self.image.handlers[handler].entry);
         let context: *mut Run = self;
-        // SAFETY: the code belongs to `self.image`, which lives through the call and is not touched by it; its context is
-        // what its host functions expect, and nobody else uses it until the call is over.
+        // SAFETY: the code belongs to `self.image`, which lives through the call and is not touched by it; its context
+        // is what its host functions expect, and nobody else uses it until the call is over.
         unsafe { entry(context.cast()) };
         self.walks.clear();
     }

@@ -81,22 +81,21 @@ struct Sorting {
 
 impl Sorting {
     /// The rows by their keys; equal ones as they stand in the table. Only those within the limit are sorted.
-    fn rows<'t, K: Ord>(&self, table: &'t Table, key: impl Fn(u32) -> K + 't) -> Vec<u32> {
-        let mut rows: Vec<u32> = table.live_rows().collect();
-        let compare = |a: &u32, b: &u32| {
-            let by_key = key(*a).cmp(&key(*b));
-            let by_key = if self.descending { by_key.reverse() } else { by_key };
-            by_key.then_with(|| a.cmp(b))
-        };
+    fn rows<K: Ord>(&self, table: &Table, key: impl Fn(u32) -> K) -> Vec<u32> {
         if self.limit == 0 {
             return Vec::new();
         }
+        let mut rows: Vec<(K, u32)> = table.live_rows().map(|row| (key(row), row)).collect();
+        let compare = |a: &(K, u32), b: &(K, u32)| {
+            let by_key = if self.descending { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) };
+            by_key.then_with(|| a.1.cmp(&b.1))
+        };
         if self.limit < rows.len() {
             rows.select_nth_unstable_by(self.limit - 1, compare);
             rows.truncate(self.limit);
         }
         rows.sort_unstable_by(compare);
-        rows
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 }
 

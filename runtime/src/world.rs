@@ -95,12 +95,22 @@ impl World for Machine {
         }
     }
 
+    fn has_unmerged_slab_cache(&self, name: &str) -> bool {
+        // A cache that shares its memory is a link there.
+        !name.is_empty()
+            && !name.contains('/')
+            && fs::symlink_metadata(format!("{SLAB_DIRECTORY}/{name}")).is_ok_and(|entry| entry.is_dir())
+    }
+
     fn slab_caches(&self) -> Option<Vec<SlabCache>> {
         let listed = fs::read_to_string("/proc/slabinfo").unwrap_or_default();
-        let caches = slab::caches(slab::directory("/sys/kernel/slab"), slab::listed(&listed));
+        let caches = slab::caches(slab::directory(SLAB_DIRECTORY), slab::listed(&listed));
         (!caches.is_empty()).then_some(caches)
     }
 }
+
+/// The kernel's directory of caches.
+const SLAB_DIRECTORY: &str = "/sys/kernel/slab";
 
 fn loads(kind: ProgramKind, code: &[u64]) -> io::Result<std::os::fd::OwnedFd> {
     bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, debug: None })

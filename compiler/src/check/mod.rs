@@ -19,7 +19,8 @@ mod usage;
 pub(crate) mod walk;
 
 use crate::hir;
-use crate::kernel::btf::Btf;
+use crate::kernel::btf::{Btf, Kind};
+use crate::lower::kernel::KernelFacts;
 use crate::probe::Resolver;
 use crate::world::{Rung, World};
 use tapster_lang::ast::Script;
@@ -62,6 +63,8 @@ pub struct Checked {
     pub warnings: Vec<Diagnostic>,
     /// Translated names, one line each.
     pub notes: Vec<String>,
+    /// What generated code needs to know of this kernel.
+    pub facts: KernelFacts,
 }
 
 /// What the steps share: the machine, the options and what was found wrong.
@@ -97,6 +100,8 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
         notes: Vec::new(),
     };
     build::build(scripts, &mut program, &mut resolver, &mut cx);
+    let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
+    let facts = if in_kernel { kernel_facts(resolver.btf) } else { KernelFacts::default() };
     let mut notes = resolver.notes;
     if !cx.has_errors() {
         infer::infer(&mut program, &mut cx);
@@ -113,5 +118,18 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     if cx.has_errors() {
         return Err(cx.diagnostics);
     }
-    Ok(Checked { program, warnings: cx.diagnostics, notes })
+    Ok(Checked { program, warnings: cx.diagnostics, notes, facts })
 }
+
+/// The facts of a kernel that generated code uses.
+fn kernel_facts(btf: Option<&Btf>) -> KernelFacts {
+    let comm = || {
+        let btf = btf?;
+        let task = btf.get(btf.find(Kind::Struct, TASK)?)?;
+        task.member("comm").map(|member| member.bit_offset / 8)
+    };
+    KernelFacts { comm: comm() }
+}
+
+/// The kernel's structure of a task.
+pub const TASK: &str = "task_struct";

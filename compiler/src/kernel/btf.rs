@@ -3,13 +3,14 @@
 //! A script names a handful of types among 140,000, so nothing is parsed ahead: one pass notes where each type starts,
 //! and names are compared in place. Types are followed by their ids. Writing BTF is `bpf::btf_writer`'s.
 
-use core::cell::OnceCell;
+use core::cell::RefCell;
+use std::collections::HashMap;
 
 /// Number of a type in one BTF blob; 0 is `void`.
 pub type TypeId = u32;
 
 /// What a type is; the numbers are BTF's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 #[expect(missing_docs, reason = "named as BTF names them")]
 pub enum Kind {
@@ -49,9 +50,15 @@ pub struct Btf<'a> {
     types: usize,
     types_end: usize,
     strings: usize,
-    /// Byte offset of each type, by id; made at the first question that needs it.
-    offsets: OnceCell<Vec<u32>>,
+    /// Byte offsets of every [`STRIDE`]th type, as far as anybody has walked: a type is found from the one before.
+    /// All offsets would take half a megabyte and a pass of their own.
+    milestones: RefCell<Vec<u32>>,
+    /// What was looked for, and what came of it.
+    known: RefCell<HashMap<(Kind, String), Option<TypeId>>>,
 }
+
+/// Types between two milestones.
+const STRIDE: u32 = 64;
 
 /// A type: where it stands and its fixed part.
 #[derive(Clone, Copy)]
@@ -92,8 +99,9 @@ impl<'a> Btf<'a> {
         let strings = header + word(data, 16) as usize;
         let types_end = types + word(data, 12) as usize;
         let strings_end = strings + word(data, 20) as usize;
+        let milestones = RefCell::new(vec![types as u32]);
         (types_end <= data.len() && strings_end <= data.len() && strings < strings_end)
-            .then_some(Btf { data, types, types_end, strings, offsets: OnceCell::new() })
+            .then(|| Btf { data, types, types_end, strings, milestones, known: RefCell::default() })
     }
 
     /// The first type of this kind and name.
@@ -101,26 +109,46 @@ impl<'a> Btf<'a> {
         self.find_all(&[(kind, name)])[0]
     }
 
-    /// The first type of each kind and name, in one pass: a pass reads megabytes, so names are asked for together.
+    /// The first type of each kind and name. What is not known yet is looked for in one pass: a pass reads megabytes,
+    /// so names that will be needed are best asked for together.
     pub fn find_all(&'a self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
+        let key = |(kind, name): &(Kind, &str)| (*kind, (*name).to_owned());
+        let open: Vec<(Kind, &str)> =
+            wanted.iter().filter(|name| !self.known.borrow().contains_key(&key(name))).copied().collect();
+        if !open.is_empty() {
+            let found = self.look_for(&open);
+            self.known.borrow_mut().extend(open.iter().map(key).zip(found));
+        }
+        let known = self.known.borrow();
+        wanted.iter().map(|name| known.get(&key(name)).copied().flatten()).collect()
+    }
+
+    fn look_for(&self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
         let mut found = vec![None; wanted.len()];
         let kinds = wanted.iter().fold(0_u32, |kinds, (kind, _)| kinds | 1 << *kind as u32);
+        // Nearly all names differ in their first four bytes; a shorter one has its NUL among them.
+        let starts: Vec<u32> = wanted.iter().map(|(_, name)| start_of(name.as_bytes())).collect();
+        let mut likely = [false; 256];
+        starts.iter().for_each(|start| likely[bucket(*start)] = true);
         let mut open = wanted.len();
-        let (mut id, mut at) = (1, self.types);
-        while at < self.types_end && open > 0 {
-            let info = word(self.data, at + 4);
-            let kind = info >> 24 & 0x1f;
-            if kinds >> kind & 1 == 1 {
+        for (id, at, info) in self.walk() {
+            if open == 0 {
+                break;
+            }
+            if kinds >> (info >> 24 & 0x1f) & 1 == 1 {
                 let name = word(self.data, at);
-                for (place, (_, wanted)) in found.iter_mut().zip(wanted).filter(|(_, (k, _))| *k as u32 == kind) {
-                    if place.is_none() && self.name_is(name, wanted.as_bytes()) {
-                        *place = Some(id);
+                let start = word(self.data, self.strings + name as usize);
+                if !likely[bucket(start)] {
+                    continue;
+                }
+                for (nth, _) in starts.iter().enumerate().filter(|(_, wanted)| **wanted == start) {
+                    let (kind, text) = wanted[nth];
+                    if found[nth].is_none() && info >> 24 & 0x1f == kind as u32 && self.name_is(name, text.as_bytes()) {
+                        found[nth] = Some(id);
                         open -= 1;
                     }
                 }
             }
-            at += type_size(info);
-            id += 1;
         }
         found
     }
@@ -132,14 +160,14 @@ impl<'a> Btf<'a> {
 
     /// Names of all types of a kind, for suggestions.
     pub fn names(&'a self, kind: Kind) -> impl Iterator<Item = &'a str> {
-        self.index().iter().skip(1).map(|at| self.at(*at as usize)).filter(move |t| t.kind() == kind).map(|t| t.name())
+        self.walk().map(|(_, at, info)| Type { btf: self, at, info }).filter(move |t| t.kind() == kind).map(|t| t.name())
     }
 
     /// A type by its number.
     pub fn get(&'a self, id: TypeId) -> Option<Type<'a>> {
         match id {
             0 => Some(Type { btf: self, at: 0, info: 0 }),
-            _ => self.index().get(id as usize).map(|at| self.at(*at as usize)),
+            _ => self.walk_from(id).next().map(|(_, at, info)| Type { btf: self, at, info }),
         }
     }
 
@@ -180,21 +208,21 @@ impl<'a> Btf<'a> {
         }
     }
 
-    fn index(&self) -> &[u32] {
-        self.offsets.get_or_init(|| {
-            let mut offsets = Vec::with_capacity((self.types_end - self.types) / 20);
-            offsets.push(0);
-            let mut at = self.types;
-            while at < self.types_end {
-                offsets.push(at as u32);
-                at += type_size(word(self.data, at + 4));
-            }
-            offsets
-        })
+    /// All types in order: number, byte offset, info word.
+    fn walk(&self) -> Walk<'_> {
+        Walk { btf: self, id: 1, at: self.types }
     }
 
-    fn at(&'a self, at: usize) -> Type<'a> {
-        Type { btf: self, at, info: word(self.data, at + 4) }
+    /// The types from one on, reached from the nearest milestone.
+    fn walk_from(&self, id: TypeId) -> Walk<'_> {
+        let (nth, at) = {
+            let milestones = self.milestones.borrow();
+            let nth = (((id - 1) / STRIDE) as usize).min(milestones.len() - 1);
+            (nth as u32, milestones[nth] as usize)
+        };
+        let mut walk = Walk { btf: self, id: 1 + nth * STRIDE, at };
+        while walk.id < id && walk.next().is_some() {}
+        walk
     }
 
     fn name_is(&self, offset: u32, name: &[u8]) -> bool {
@@ -206,6 +234,42 @@ impl<'a> Btf<'a> {
         let text = self.data.get(self.strings + offset as usize..).unwrap_or_default();
         let end = text.iter().position(|byte| *byte == 0).unwrap_or(0);
         core::str::from_utf8(&text[..end]).unwrap_or("")
+    }
+}
+
+/// A walk over types in order.
+struct Walk<'a> {
+    btf: &'a Btf<'a>,
+    id: TypeId,
+    at: usize,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = (TypeId, usize, u32);
+
+    #[inline]
+    fn next(&mut self) -> Option<(TypeId, usize, u32)> {
+        if self.at >= self.btf.types_end {
+            return None;
+        }
+        let info = word(self.btf.data, self.at + 4);
+        let found = (self.id, self.at, info);
+        self.at += type_size(info);
+        self.id += 1;
+        if self.id % STRIDE == 1 {
+            self.pass_milestone();
+        }
+        Some(found)
+    }
+}
+
+impl Walk<'_> {
+    #[cold]
+    fn pass_milestone(&self) {
+        let mut milestones = self.btf.milestones.borrow_mut();
+        if milestones.len() == (self.id / STRIDE) as usize {
+            milestones.push(self.at as u32);
+        }
     }
 }
 
@@ -294,18 +358,45 @@ impl<'a> Type<'a> {
     }
 }
 
-/// Bytes of a type record, from its info word.
-fn type_size(info: u32) -> usize {
-    let len = (info & 0xffff) as usize;
-    12 + match info >> 24 & 0x1f {
-        1 | 14 | 17 => 4,
-        3 => 12,
-        4 | 5 | 15 | 19 => 12 * len,
-        6 | 13 => 8 * len,
-        _ => 0,
-    }
+/// The first four bytes of a name with its NUL, as they lie in memory. What follows a shorter name is not known, so
+/// none of two bytes or less can be found: the kernel's types have longer ones.
+fn start_of(name: &[u8]) -> u32 {
+    let mut start = [0; 4];
+    let kept = name.len().min(4);
+    start[..kept].copy_from_slice(&name[..kept]);
+    u32::from_le_bytes(start)
 }
 
+/// A place in a small table for the start of a name.
+fn bucket(start: u32) -> usize {
+    (start.wrapping_mul(0x9e37_79b1) >> 24) as usize
+}
+
+/// Bytes of a type record, from its info word.
+fn type_size(info: u32) -> usize {
+    /// By kind: bytes behind the fixed part, and bytes a member.
+    const SIZES: [(u8, u8); 32] = {
+        let mut sizes = [(0, 0); 32];
+        sizes[Kind::Int as usize] = (4, 0);
+        sizes[Kind::Var as usize] = (4, 0);
+        sizes[Kind::DeclTag as usize] = (4, 0);
+        sizes[Kind::Array as usize] = (12, 0);
+        sizes[Kind::Struct as usize] = (0, 12);
+        sizes[Kind::Union as usize] = (0, 12);
+        sizes[Kind::Datasec as usize] = (0, 12);
+        sizes[Kind::Enum64 as usize] = (0, 12);
+        sizes[Kind::Enum as usize] = (0, 8);
+        sizes[Kind::FuncProto as usize] = (0, 8);
+        sizes
+    };
+    let (fixed, member) = SIZES[(info >> 24 & 0x1f) as usize];
+    12 + usize::from(fixed) + usize::from(member) * (info & 0xffff) as usize
+}
+
+#[inline]
 fn word(data: &[u8], at: usize) -> u32 {
-    data.get(at..at + 4).map_or(0, |bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    match data.get(at..at + 4) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    }
 }

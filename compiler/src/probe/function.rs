@@ -61,8 +61,14 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
 /// Finds functions by their names or what became of them, all in one pass over the kernel's types.
 fn find(btf: &Btf, names: &[&str]) -> Vec<Option<Function>> {
     let candidates: Vec<Vec<(String, Option<String>)>> = names.iter().map(|name| candidates(name)).collect();
-    let wanted: Vec<(Kind, &str)> = candidates.iter().flatten().map(|(name, _)| (Kind::Func, name.as_str())).collect();
-    let mut ids = btf.find_all(&wanted).into_iter();
+    let asked: Vec<(Kind, &str)> = candidates.iter().flatten().map(|(name, _)| (Kind::Func, name.as_str())).collect();
+    // What the last rung and the code itself will ask for is looked for in the same pass.
+    let rows = STAND_INS.iter().filter(|row| names.iter().any(|name| renames::matches(row.function, name)));
+    let stand_ins: Vec<[(Kind, String); 2]> = rows.map(|row| tracepoint::types(row.tracepoint)).collect();
+    let ahead = stand_ins.iter().flatten().map(|(kind, name)| (*kind, name.as_str()));
+    let task = [(Kind::Struct, crate::check::TASK)];
+    let wanted: Vec<(Kind, &str)> = asked.iter().copied().chain(ahead).chain(task).collect();
+    let mut ids = btf.find_all(&wanted).into_iter().take(asked.len());
     let mut first = |candidates: Vec<(String, Option<String>)>| {
         let found: Vec<Option<TypeId>> = ids.by_ref().take(candidates.len()).collect();
         let hit = candidates.into_iter().zip(found).find_map(|(candidate, id)| Some((candidate, id?)));
@@ -236,7 +242,9 @@ fn param(btf: &Btf, name: &str, from: &StandInParam, args: &[Arg]) -> Option<Arg
 fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
     let error = Diagnostic::error("probe::no-match", format!("no kernel function matches `{name}`"))
         .label(at, "matches nothing");
-    match did_you_mean(name, btf.names(Kind::Func)) {
+    // A renamed function is known by the name it had.
+    let former = FUNCTIONS.iter().map(|row| row.asked);
+    match did_you_mean(name, btf.names(Kind::Func).chain(former)) {
         Some(help) => error.help(help),
         None => error.help("the compiler may have inlined it: probe a caller, or a tracepoint with kernel.trace(…)"),
     }

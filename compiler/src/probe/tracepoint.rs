@@ -46,10 +46,15 @@ impl Found {
     }
 }
 
+/// The types that a tracepoint has in BTF: its callback's and the function that fires it.
+pub fn types(name: &str) -> [(Kind, String); 2] {
+    [(Kind::Typedef, format!("{CALLBACK}{name}")), (Kind::Func, format!("{ITERATOR}{name}"))]
+}
+
 /// Looks a tracepoint up.
 pub fn find(btf: &Btf, name: &str) -> Option<Found> {
-    let (callback, iterator) = (format!("{CALLBACK}{name}"), format!("{ITERATOR}{name}"));
-    let found = btf.find_all(&[(Kind::Typedef, &callback), (Kind::Func, &iterator)]);
+    let types = types(name);
+    let found = btf.find_all(&types.each_ref().map(|(kind, name)| (*kind, name.as_str())));
     // The first parameter is the callback's private data, which programs do not see.
     Some(Found { callback: found[0]?, args: word_args(btf, found[1]?, 1, 0)? })
 }

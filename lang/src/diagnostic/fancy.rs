@@ -56,7 +56,8 @@ fn handler(diagnostic: &Diagnostic, colour: bool, width: usize) -> GraphicalRepo
     theme.characters.error.clone_from(&prefix);
     theme.characters.warning.clone_from(&prefix);
     theme.characters.advice = prefix;
-    let mut footer: Vec<String> = diagnostic.notes.iter().map(|note| format!("note: {note}")).collect();
+    let mut footer: Vec<String> =
+        diagnostic.notes.iter().map(|note| format!("note: {}", bytes::printable(note))).collect();
     footer.push(format!("more: tapster explain {}", diagnostic.code));
     plain_handler(colour, width).with_theme(theme).with_footer(footer.join("\n"))
 }
@@ -120,7 +121,8 @@ fn showable(text: &str) -> Cow<'_, str> {
 
 /// Labels, and where the macros were used that brought the primary one.
 fn places(diagnostic: &Diagnostic, sources: &SourceMap) -> Vec<(String, Span)> {
-    let mut places: Vec<_> = diagnostic.labels.iter().map(|label| (label.text.clone(), label.span)).collect();
+    let mut places: Vec<_> =
+        diagnostic.labels.iter().map(|label| (bytes::printable(&label.text), label.span)).collect();
     for expansion in sources.expansions(diagnostic.span()) {
         if !expansion.is_argument() {
             places.push((format!("in expansion of {}", expansion.name), expansion.call_site));
@@ -165,7 +167,7 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.diagnostic.help.as_ref().map(|help| Box::new(bytes::printable(help)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -200,7 +202,7 @@ impl SourceCode for Report<'_> {
         }
         let contents = text.read_span(&(start, end - start).into(), 0, 0)?;
         let named = miette::MietteSpanContents::new_named(
-            self.sources.name(file).to_owned(),
+            bytes::printable(self.sources.name(file)),
             contents.data(),
             *contents.span(),
             contents.line(),

@@ -31,6 +31,13 @@ impl<'a> Writer<'a> {
         Writer { sources, colour, last_file: String::new() }
     }
 
+    /// A token with its place.
+    pub(super) fn describe(&self, span: Span) -> String {
+        let mut out = String::new();
+        self.token(span, &mut out);
+        out + self.place(span, true).trim_end()
+    }
+
     pub(super) fn write(&mut self, diagnostic: &Diagnostic, out: &mut String) {
         match (diagnostic.severity, diagnostic.kind) {
             (Severity::Error, Kind::Bare) => *out += &format!("{}\n", bytes::printable(&diagnostic.message)),
@@ -50,7 +57,7 @@ impl<'a> Writer<'a> {
         let span = diagnostic.span();
         if self.is_end_of_file(span) {
             let file = self.sources.locate(span.start).file;
-            *out += &format!("{PARSE_INDENT}   saw: {file} EOF\n");
+            *out += &format!("{PARSE_INDENT}   saw: {} EOF\n", bytes::printable(file));
         } else if !span.is_none() {
             let label = if diagnostic.at_token { "    at: " } else { "   saw: " };
             *out += PARSE_INDENT;
@@ -111,7 +118,7 @@ impl<'a> Writer<'a> {
     fn place(&self, span: Span, with_file: bool) -> String {
         let Location { file, line, column } = self.sources.locate(span.start);
         let file = if with_file { file } else { "" };
-        self.paint(&format!("{file}:{line}:{column}"), SOURCE) + "\n"
+        self.paint(&format!("{}:{line}:{column}", bytes::printable(file)), SOURCE) + "\n"
     }
 
     /// `source: <line>` and the caret; tabs before it are kept so that it stands right. Then the macros through

@@ -1,6 +1,7 @@
 //! `printf` conversions as SystemTap's runtime renders them (its runtime/vsprintf.c, `number`).
 //!
-//! Where arguments come from, a handler's words or a record of the event ring, is the caller's business ([`Arguments`]).
+//! Where arguments come from, a handler's words or a record of the event ring, is the caller's business
+//! ([`Arguments`]).
 
 use std::io::Write;
 use tapster_compiler::image::{ArgKind, Conversion, Format, Measure, Piece};

@@ -19,7 +19,7 @@ const NAME: usize = 16;
 const LOG_MAX: usize = 64 << 20;
 
 fn zeroed() -> bpf_attr {
-    // SAFETY: every variant is plain numbers, for which zero is valid; the kernel demands zero in what it does not know.
+    // SAFETY: every variant is plain numbers, for which zero is valid; the kernel demands it in what it does not know.
     unsafe { mem::zeroed() }
 }
 
@@ -183,11 +183,13 @@ impl Map {
     pub fn lookup_batch(&self, cursor: &mut Cursor, keys: &mut [u8], values: &mut [u8]) -> io::Result<Batch> {
         let count = keys.len() / self.key_size;
         assert!(values.len() >= count * self.value_size(), "the kernel writes this many bytes");
-        let mut next = Cursor { state: [0; CURSOR], started: true };
-        assert!(self.key_size <= CURSOR * 8, "generic batches keep a key as their cursor");
+        // Hash maps keep the number of a bucket in a cursor, others a key.
+        let size = self.key_size.max(size_of::<u32>());
+        cursor.here.resize(size, 0);
+        cursor.next.resize(size, 0);
         let mut attr = zeroed();
-        attr.batch.in_batch = if cursor.started { cursor.state.as_ptr() as u64 } else { 0 };
-        attr.batch.out_batch = next.state.as_mut_ptr() as u64;
+        attr.batch.in_batch = if cursor.started { cursor.here.as_ptr() as u64 } else { 0 };
+        attr.batch.out_batch = cursor.next.as_mut_ptr() as u64;
         attr.batch.keys = keys.as_mut_ptr() as u64;
         attr.batch.values = values.as_mut_ptr() as u64;
         attr.batch.count = count as u32;
@@ -196,7 +198,8 @@ impl Map {
         // SAFETY: the kernel writes the number of elements back, also with ENOENT, which marks the last batch.
         let count = unsafe { attr.batch.count } as usize;
         result.map(|more| {
-            *cursor = next;
+            std::mem::swap(&mut cursor.here, &mut cursor.next);
+            cursor.started = true;
             Batch { count, last: !more }
         })
     }
@@ -211,21 +214,12 @@ impl Map {
     }
 }
 
-/// Words that a cursor may take: hash maps keep a bucket number in it, others a key.
-const CURSOR: usize = 64;
-
 /// Where the next batch starts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Cursor {
-    state: [u64; CURSOR],
+    here: Vec<u8>,
+    next: Vec<u8>,
     started: bool,
-}
-
-impl Cursor {
-    /// Before the first element.
-    pub fn start() -> Cursor {
-        Cursor { state: [0; CURSOR], started: false }
-    }
 }
 
 fn found(result: io::Result<i64>) -> io::Result<bool> {

@@ -61,8 +61,8 @@ impl FileBytes {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            // SAFETY: BTF is constant as long as the kernel runs (or its module's sysfs file is held by the mapping), the
-            // mapping covers `len` bytes and lives as long as `self`.
+            // SAFETY: only the BTF of vmlinux can be mapped, which is constant as long as the kernel runs; the mapping
+            // covers `len` bytes and lives as long as `self`.
             FileBytes::Mapped(mapping) => unsafe { std::slice::from_raw_parts(mapping.start.as_ptr(), mapping.len) },
             FileBytes::Read(bytes) => bytes,
         }
@@ -121,8 +121,8 @@ impl StateBlock {
         if !offset.is_multiple_of(8) || offset + 8 > self.size {
             return 0;
         }
-        // SAFETY: aligned (the block starts on 8 bytes at least) and within the block, as checked. The kernel may write at
-        // the same time: hence volatile, and never a reference.
+        // SAFETY: aligned (the block starts on 8 bytes at least) and within the block, as checked. The kernel may write
+        // at the same time: hence volatile, and never a reference.
         unsafe { self.start.as_ptr().add(offset).cast::<u64>().read_volatile() }
     }
 

@@ -25,8 +25,8 @@ pub fn open_kprobe(pmu: u32, function: &CStr) -> io::Result<OwnedFd> {
     attr.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
     /// `PERF_FLAG_FD_CLOEXEC` of include/uapi/linux/perf_event.h.
     const CLOEXEC: libc::c_ulong = 1 << 3;
-    // SAFETY: `attr` and the name it points to live through the call. With pid -1 one CPU must be named; a kprobe fires on
-    // all of them nevertheless (kernel/events/core.c, perf_kprobe_event_init).
+    // SAFETY: `attr` and the name it points to live through the call. With pid -1 one CPU must be named; a kprobe fires
+    // on all of them nevertheless (kernel/events/core.c, perf_kprobe_event_init).
     own(unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attr, -1, 0, -1, CLOEXEC) })
 }
 

@@ -14,6 +14,9 @@
 
 use super::lines;
 
+/// Warnings of what no tracer can help, where notes are tolerated: the kernel does not run a program within itself.
+const TOLERABLE: &[&str] = &["missed because the probe was already running on that CPU"];
+
 /// One of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
