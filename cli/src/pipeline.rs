@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tapster_compiler::check::check;
 use tapster_compiler::compile;
 use tapster_compiler::world::World;
+use tapster_lang::diagnostic::describe_token_at;
 use tapster_lang::parse::parse;
 use tapster_lang::preprocess::{Environment, Macros};
 use tapster_lang::{Diagnostic, SourceMap, ast};
@@ -127,17 +128,11 @@ fn run_image(
         timeout: options.timeout.map(Duration::from_secs),
         errors_max: options.errors_max,
         started,
-        place: Box::new(move |position| place(&sources, position)),
+        place: Box::new(move |position| describe_token_at(&sources, position)),
         ..tapster_runtime::Options::default()
     };
     let outcome = Session::load(image, session)?.begin().attach()?.run().finish();
     Ok(outcome.code as u8)
-}
-
-/// `near TOKEN at FILE:LINE:COLUMN` without the `near`, as run-time errors say it.
-fn place(sources: &SourceMap, position: u32) -> String {
-    let location = sources.locate(position);
-    format!("{}:{}:{}", location.file, location.line, location.column)
 }
 
 impl Reporter {

@@ -257,6 +257,8 @@ pub struct Expr {
     pub ty: Type,
     /// Its text.
     pub span: Span,
+    /// The token that messages name: the operator, the name that is called.
+    pub at: Span,
     /// What it points to, where that is known.
     pub pointee: Option<TypeId>,
 }
@@ -375,6 +377,6 @@ pub enum ExprKind {
     In(GlobalId, Vec<Expr>),
     /// A printing statement: format and arguments.
     Print(usize, Vec<Expr>),
-    /// `print(@hist_…(s))`; the keys are empty for a scalar. `println` has a format for its newline.
-    PrintHistogram(GlobalId, Vec<Expr>, Option<usize>),
+    /// `print(@hist_…(s))`; the keys are empty for a scalar. A histogram ends with a newline, `println` adds none.
+    PrintHistogram(GlobalId, Vec<Expr>),
 }

@@ -20,7 +20,8 @@ macro_rules! host_functions {
             print_stack(stack);
             /// Prints the histogram of a statistic, a blank line after it; gives a fault where it is empty.
             print_histogram(global, key);
-            /// Adds a value to a statistic; `key` is the address of its key, 0 for a scalar.
+            /// Adds a value to a statistic; `key` is the address of its key, 0 for a scalar. Gives a fault where the
+            /// array is full.
             aggregate_add(global, key, value);
             /// Reads an extractor of a statistic into the word at `out`; gives a fault where it has none.
             aggregate_read(global, key, extractor, out);

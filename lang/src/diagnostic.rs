@@ -177,6 +177,14 @@ pub fn describe_token(sources: &SourceMap, span: Span) -> String {
     stap::Writer::new(sources, false).describe(span)
 }
 
+/// The same for the token that starts at a position.
+pub fn describe_token_at(sources: &SourceMap, pos: u32) -> String {
+    let Some(file) = sources.file_at(pos) else { return String::new() };
+    let base = sources.file_span(file).start;
+    let end = crate::lexer::scan(sources.file_text(file), (pos - base) as usize).map_or(pos + 1, |t| base + t.end as u32);
+    describe_token(sources, Span::new(pos, end))
+}
+
 /// Shows several diagnostics in order. SystemTap's layout names a file only when it differs from the one before.
 pub fn render_all(
     diagnostics: &[Diagnostic],

@@ -14,17 +14,17 @@ use tapster_runtime_ebpf::aggregate::Histogram;
 impl Expr {
     /// An expression whose type is not known yet.
     pub fn new(kind: ExprKind, span: Span) -> Expr {
-        Expr { kind, ty: Type::Unknown, span, pointee: None }
+        Expr { kind, ty: Type::Unknown, span, at: span, pointee: None }
     }
 
     /// A number.
     pub fn long(number: i64, span: Span) -> Expr {
-        Expr { kind: ExprKind::Long(number), ty: Type::Long, span, pointee: None }
+        Expr { kind: ExprKind::Long(number), ty: Type::Long, span, at: span, pointee: None }
     }
 
     /// A string.
     pub fn text(bytes: Vec<u8>, span: Span) -> Expr {
-        Expr { kind: ExprKind::Text(bytes), ty: Type::String, span, pointee: None }
+        Expr { kind: ExprKind::Text(bytes), ty: Type::String, span, at: span, pointee: None }
     }
 }
 
@@ -99,7 +99,7 @@ impl Builder<'_, '_> {
             Ast::Operator(name, _) => return self.refuse(unknown_operator(name)),
             Ast::EmbeddedC(code) => return self.refuse(super::declare::embedded_c(code.span)),
         };
-        Some(Expr::new(kind, e.span))
+        Some(Expr { at: e.at, ..Expr::new(kind, e.span) })
     }
 
     fn variable(&mut self, name: &str, span: Span) -> ExprKind {
@@ -230,11 +230,11 @@ impl Builder<'_, '_> {
             return self.refuse(unsupported("`print_char` calls", span));
         }
         if let [ast::Expr { kind: ast::ExprKind::HistLog(stat), span: at, .. }] = args {
-            return self.histogram(stat, Histogram::Log, op.newline, *at);
+            return self.histogram(stat, Histogram::Log, *at);
         }
         if let [ast::Expr { kind: ast::ExprKind::HistLinear(stat, [low, high, interval]), span: at, .. }] = args {
             let histogram = Histogram::Linear { low: *low, high: *high, interval: *interval };
-            return self.histogram(stat, histogram, op.newline, *at);
+            return self.histogram(stat, histogram, *at);
         }
         let (format, rest) = self.print_format(op, args, span)?;
         let args: Vec<Expr> = rest.iter().map(|arg| self.expr(arg)).collect();
@@ -275,7 +275,6 @@ impl Builder<'_, '_> {
         &mut self,
         stat: &ast::Expr,
         histogram: Histogram,
-        newline: bool,
         at: Span,
     ) -> Option<ExprKind> {
         let (global, keys) = self.statistic(stat)?;
@@ -285,11 +284,7 @@ impl Builder<'_, '_> {
             return self.refuse(Diagnostic::error("check::histograms", message).label(at, "another kind than before"));
         }
         known.layout.histogram = histogram;
-        let newline = newline.then(|| {
-            self.program.formats.push(format::plain(0, b"", true));
-            self.program.formats.len() - 1
-        });
-        Some(ExprKind::PrintHistogram(global, keys, newline))
+        Some(ExprKind::PrintHistogram(global, keys))
     }
 }
 

@@ -162,7 +162,7 @@ impl Infer<'_, '_> {
                 self.value(*global, Type::Stats, span);
                 Type::Long
             }
-            ExprKind::PrintHistogram(global, keys, _) => {
+            ExprKind::PrintHistogram(global, keys) => {
                 self.keys(*global, keys);
                 self.value(*global, Type::Stats, span);
                 Type::Unknown

@@ -32,7 +32,7 @@ impl Builder<'_, '_> {
         let (size, signed) = scalar(btf, arg.ty).unwrap_or((8, false));
         let typed = arg.typed && btf.pointee(arg.ty).is_some();
         let kind = ExprKind::Arg { source: arg.source, size, signed, typed };
-        let value = Expr { kind, ty: Type::Long, span: name.span, pointee: btf.pointee(arg.ty) };
+        let value = Expr { kind, ty: Type::Long, span: name.span, at: name.span, pointee: btf.pointee(arg.ty) };
         let mut step = Step { value, ty: arg.ty, is_address: false, typed };
         for access in path {
             step = match access {
@@ -167,7 +167,7 @@ impl Builder<'_, '_> {
 fn load(step: &Step, size: u8, signed: bool, bits: Option<(u8, u8)>, span: Span) -> Expr {
     let (base, offset, field) = split_offset(&step.value);
     let load = Load { base: Box::new(base), offset, size, signed, bits, direct: step.typed, field };
-    Expr { kind: ExprKind::Load(load), ty: Type::Long, span, pointee: None }
+    Expr { kind: ExprKind::Load(load), ty: Type::Long, span, at: span, pointee: None }
 }
 
 /// An address with bytes added. Offsets gather in a [`Load`] of size 0, which never leaves this file: what follows
@@ -175,7 +175,7 @@ fn load(step: &Step, size: u8, signed: bool, bits: Option<(u8, u8)>, span: Span)
 fn at_offset(value: Expr, offset: u32, field: String, span: Span) -> Expr {
     let (base, before, _) = split_offset(&value);
     let load = Load { base: Box::new(base), offset: before + offset, size: 0, signed: false, bits: None, direct: false, field };
-    Expr { kind: ExprKind::Load(load), ty: Type::Long, span, pointee: None }
+    Expr { kind: ExprKind::Load(load), ty: Type::Long, span, at: span, pointee: None }
 }
 
 fn split_offset(value: &Expr) -> (Expr, u32, String) {
@@ -192,7 +192,7 @@ fn address(value: Expr, span: Span) -> Expr {
 
 fn binary(op: Arith, a: Expr, b: Expr, span: Span) -> Expr {
     let kind = ExprKind::Arith(op, Box::new(a), Box::new(b));
-    Expr { kind, ty: Type::Long, span, pointee: None }
+    Expr { kind, ty: Type::Long, span, at: span, pointee: None }
 }
 
 /// Size and sign of what is read as a number.

@@ -143,7 +143,7 @@ pub fn parts_mut(e: &mut hir::Expr, visit: &mut dyn FnMut(&mut hir::Expr)) {
         | ExprKind::Stat(_, _, list)
         | ExprKind::In(_, list)
         | ExprKind::Print(_, list)
-        | ExprKind::PrintHistogram(_, list, _) => list.iter_mut().for_each(visit),
+        | ExprKind::PrintHistogram(_, list) => list.iter_mut().for_each(visit),
         ExprKind::Neg(a) | ExprKind::BitNot(a) | ExprKind::Not(a) => visit(a),
         ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::And(a, b) | ExprKind::Or(a, b) => {
             visit(a);

@@ -21,12 +21,9 @@ impl<T: Target> Lowerer<'_, '_, T> {
             ExprKind::Intrinsic(intrinsic, args) if intrinsic.result == Type::Unknown => self.act(intrinsic, args),
             ExprKind::Aggregate(..) | ExprKind::Assign(..) | ExprKind::Step(..) => drop(self.bound(e)),
             ExprKind::Print(format, args) => self.print(*format, args, e.span),
-            ExprKind::PrintHistogram(global, keys, newline) => {
+            ExprKind::PrintHistogram(global, keys) => {
                 let key = self.key(*global, keys);
-                self.target.print_histogram(&mut self.code, *global, key, e.span);
-                if let Some(newline) = newline {
-                    self.target.print(&mut self.code, *newline, &[], e.span);
-                }
+                self.target.print_histogram(&mut self.code, *global, key, e.at);
             }
             ExprKind::And(a, b) | ExprKind::Or(a, b) => self.effect_of_logic(e, a, b),
             // The parts of anything else may still do something: a function that reads kernel memory may fault.
@@ -66,7 +63,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 let word = self.target.arg(&mut self.code, source);
                 self.code.narrow(word, *size, *signed)
             }
-            ExprKind::Load(load) => self.load(load, e.span),
+            ExprKind::Load(load) => self.load(load, e.at),
             ExprKind::Intrinsic(intrinsic, args) => self.intrinsic_word(intrinsic, args),
             ExprKind::Neg(a) => {
                 let a = self.long(a);
@@ -78,21 +75,21 @@ impl<T: Target> Lowerer<'_, '_, T> {
             }
             ExprKind::Arith(op, a, b) => {
                 let (a, b) = (self.long(a), self.long(b));
-                self.arith(*op, a, b, e.span)
+                self.arith(*op, a, b, e.at)
             }
             ExprKind::Not(_) | ExprKind::Compare(..) | ExprKind::And(..) | ExprKind::Or(..) => self.truth(e),
             ExprKind::Choose(cond, a, b) => self.choose(cond, a, b),
-            ExprKind::Assign(target, op, value) => self.assign(target, *op, value, e.span),
-            ExprKind::Step(target, by, prefix) => self.step(target, *by, *prefix, e.span),
+            ExprKind::Assign(target, op, value) => self.assign(target, *op, value, e.at),
+            ExprKind::Step(target, by, prefix) => self.step(target, *by, *prefix, e.at),
             ExprKind::Aggregate(global, keys, value) => {
                 let value = self.long(value);
                 let key = self.key(*global, keys);
-                self.target.aggregate(&mut self.code, *global, key, value);
+                self.target.aggregate(&mut self.code, *global, key, value, e.at);
                 value
             }
             ExprKind::Stat(extractor, global, keys) => {
                 let key = self.key(*global, keys);
-                self.target.statistic(&mut self.code, *extractor, *global, key, e.span)
+                self.target.statistic(&mut self.code, *extractor, *global, key, e.at)
             }
             ExprKind::In(global, keys) => match self.key(*global, keys) {
                 Some(key) => self.target.has(&mut self.code, *global, key),
@@ -379,13 +376,13 @@ impl<T: Target> Lowerer<'_, '_, T> {
             ExprKind::Intrinsic(intrinsic, args) => match intrinsic.op {
                 Op::Execname => Text::Execname,
                 Op::Backtrace => Text::Stack(self.target.backtrace(&mut self.code)),
-                Op::KernelString => Text::KernelString(self.long(&args[0]), e.span),
+                Op::KernelString => Text::KernelString(self.long(&args[0]), e.at),
                 Op::Fact(..) | Op::PrintStack | Op::Exit => unreachable!("types were checked"),
             },
             ExprKind::Choose(cond, a, b) => self.choose_text(e, cond, a, b),
             ExprKind::Assign(target, _, value) => {
                 let value = self.bound(value);
-                self.store(target, value.clone(), e.span);
+                self.store(target, value.clone(), e.at);
                 match value {
                     Bound::Text(text) => text,
                     Bound::Word(word) | Bound::Stack(word) => Text::Stack(word),

@@ -112,11 +112,11 @@ fn kernel_handler(
     let mut func = Function::with_name_signature(UserFuncName::testcase(name(own.probe)), code::signature(1));
     let (mut code, params) = code::Code::start(&mut func, context);
     code.at(probe.span);
-    let target = Kernel::new(plan, facts, own, params[0], plan.maps.len());
+    let mut target = Kernel::new(plan, facts, own, params[0], plan.maps.len());
+    target.enter(&mut code);
     let lowerer = Lowerer::new(code, target, plan, &program.globals, &probe.handler, options.max_action);
     let target = lowerer.run(&probe.handler.body);
     let scratch = target.scratch();
-    drop(target);
     (func, scratch)
 }
 

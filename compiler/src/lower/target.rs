@@ -92,7 +92,7 @@ pub trait Target {
     fn read(&mut self, code: &mut Code, address: Addr, size: u8, signed: bool, raise: Span) -> Value;
 
     /// Adds to a statistic; `key` is `None` for a scalar.
-    fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value);
+    fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value, span: Span);
 
     /// Prints.
     fn print(&mut self, code: &mut Code, format: usize, args: &[PrintArg], span: Span);

@@ -151,9 +151,10 @@ impl Target for User {
         unreachable!("{KERNEL_ONLY}")
     }
 
-    fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value) {
-        let (key, global) = (Self::key(code, key), code.k(global as i64));
-        self.call(code, HostFn::aggregate_add, &[global, key, value]);
+    fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value, span: Span) {
+        let (key, number) = (Self::key(code, key), code.k(global as i64));
+        let fault = self.call(code, HostFn::aggregate_add, &[number, key, value]);
+        self.check(code, fault, global, span);
     }
 
     fn print(&mut self, code: &mut Code, format: usize, args: &[PrintArg], _: Span) {

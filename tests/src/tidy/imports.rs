@@ -113,7 +113,7 @@ const MANIFESTS: &[(&str, &[&str], bool)] = &[
     ("lang/Cargo.toml", &[], true),
     ("compiler/Cargo.toml", &["tapster-lang", "tapster-runtime-ebpf"], true),
     ("runtime/Cargo.toml", &["tapster-compiler", "tapster-lang", "tapster-runtime-ebpf"], true),
-    ("cli/Cargo.toml", &["tapster-compiler", "tapster-lang", "tapster-runtime"], true),
+    ("cli/Cargo.toml", &["tapster-compiler", "tapster-lang", "tapster-runtime", "tapster-runtime-ebpf"], true),
     ("tests/Cargo.toml", &[], true),
 ];
 

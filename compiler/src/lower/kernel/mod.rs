@@ -94,6 +94,21 @@ impl<'a> Kernel<'a> {
         }
     }
 
+    /// Leaves at once where the session is over: its end takes a moment to reach every CPU.
+    pub fn enter(&mut self, code: &mut Code) {
+        if self.plan.map(MapRole::Control).is_none() {
+            return;
+        }
+        let place = self.state(code, state::STOPPING);
+        let stopping = code.load(cranelift_codegen::ir::types::I64, place);
+        let (over, on) = (code.block(), code.block());
+        code.branch_if(IntCC::NotEqual, stopping, 0, over, on);
+        code.to(over);
+        code.cold(over);
+        self.leave(code);
+        code.to(on);
+    }
+
     /// The scratch map that the handler turned out to need.
     pub fn scratch(&self) -> Option<Map> {
         (self.scratch_size > 0).then(|| Map {
@@ -257,7 +272,7 @@ impl Target for Kernel<'_> {
         code.load_sized(slot, size, signed)
     }
 
-    fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value) {
+    fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value, _: Span) {
         match key {
             Some(key) => self.aggregate_element(code, global, key, value),
             None => self.aggregate_scalar(code, global, value),

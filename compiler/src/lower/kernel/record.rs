@@ -3,10 +3,11 @@
 use super::{Kernel, helper};
 use crate::image::{Loss, MapRole};
 use crate::lower::code::{Addr, Code};
-use crate::lower::target::{PrintArg, Raise, Text};
+use crate::lower::target::{PrintArg, Raise, Target, Text};
 use cranelift_codegen::ir::Value;
 use cranelift_codegen::ir::condcodes::IntCC;
 use tapster_runtime_ebpf::record::{ERROR_SIZE, HEADER, KIND, Kind, TIME};
+use tapster_runtime_ebpf::state;
 
 impl Kernel<'_> {
     pub(super) fn send_error(&mut self, code: &mut Code, raise: Raise) {
@@ -24,7 +25,10 @@ impl Kernel<'_> {
         self.send(code, record, HEADER);
     }
 
+    /// Sends what ends the session, and has the handlers that follow do nothing.
     fn send(&mut self, code: &mut Code, record: Addr, size: u32) {
+        let stopping = self.state(code, state::STOPPING);
+        code.store_k(1, stopping);
         let control = self.role(MapRole::Control);
         let (ring, record) = (self.map(code, control), code.pointer(record));
         let (size, flags) = (code.k(i64::from(size)), code.k(0));
