@@ -4,7 +4,7 @@ use crate::args::Options;
 use std::io::{IsTerminal, Write};
 use tapster_lang::diagnostic::{Format, render_all};
 use tapster_lang::{Diagnostic, SourceMap, Span};
-use tapster_runtime::LoadError;
+use tapster_runtime::{LoadError, Rejection};
 
 /// Columns where nobody tells.
 const WIDTH: usize = 100;
@@ -57,10 +57,42 @@ impl Reporter {
         let LoadError::Rejected(rejection) = error else {
             return self.line(&format!("error: {error}"));
         };
-        let report = Diagnostic::error("internal::rejected", error.to_string())
-            .label(Span { start: rejection.position, end: rejection.position + 1 }, rejection.reason())
-            .help("this is a bug of Tapster, not of the script: please report it with the lines below")
-            .note(rejection.tail(12).to_owned());
-        self.diagnostics(&[report], sources);
+        self.diagnostics(&[rejected(rejection)], sources);
+    }
+}
+
+/// The verifier's complaint, at the line of the script that the instruction was made for.
+fn rejected(rejection: &Rejection) -> Diagnostic {
+    let span = Span { start: rejection.position, end: rejection.position + 1 };
+    let message = format!("the kernel's verifier rejected the handler of {}", rejection.probe);
+    Diagnostic::error("internal::rejected", message)
+        .label(span, rejection.reason())
+        .help("this is a bug of Tapster, not of the script: please report it with the lines below")
+        .note(rejection.tail(12).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_names_the_line_of_the_script() {
+        let mut sources = SourceMap::new();
+        let file = sources.add("slab.stp", "global n\nprobe kernel.trace(\"x\") { n <<< 1 }\n");
+        let position = sources.file_span(file).start + "global n\nprobe kernel.trace(\"x\") { ".len() as u32;
+        let rejection = Rejection {
+            program: "p0_x".into(),
+            probe: "kernel.trace(\"x\")".into(),
+            instruction: Some(3),
+            position,
+            log: "3: (79) r0 = *(u64 *)(r1 +800)\ninvalid bpf_context access off=800 size=8\n".into(),
+            source: std::io::Error::from_raw_os_error(13),
+        };
+        let report = rejected(&rejection);
+        assert_eq!(report.code, "internal::rejected");
+        let text = report.render(&sources, Format::Fancy, false, WIDTH);
+        assert!(text.contains("slab.stp:2:27"), "{text}");
+        assert_eq!(text.matches("internal error").count(), 1, "{text}");
+        assert!(text.contains("invalid bpf_context access off=800"), "{text}");
     }
 }

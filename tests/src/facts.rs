@@ -24,6 +24,8 @@ pub enum Fact {
     TpBtf,
     /// Uprobes.
     Uprobe,
+    /// LLVM's disassembler.
+    Objdump,
 }
 
 /// A way to attach to a kernel function, by the name that `--attach` takes.
@@ -60,8 +62,13 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 4] =
-        [("live", Fact::Live), ("root", Fact::Root), ("tp_btf", Fact::TpBtf), ("uprobe", Fact::Uprobe)];
+    const PLAIN: [(&str, Fact); 5] = [
+        ("live", Fact::Live),
+        ("root", Fact::Root),
+        ("tp_btf", Fact::TpBtf),
+        ("uprobe", Fact::Uprobe),
+        ("objdump", Fact::Objdump),
+    ];
 
     /// Reads the word of a `needs:` directive.
     pub fn parse(word: &str) -> Result<Fact, String> {
@@ -84,11 +91,12 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 8] = [
+        let checks: [(Fact, Check); 9] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
             (Fact::Uprobe, || exists("/sys/bus/event_source/devices/uprobe", "no uprobes on this kernel")),
+            (Fact::Objdump, || exists(OBJDUMP, "llvm-objdump is not installed")),
             (Fact::Rung(Rung::Fentry), fentry),
             (Fact::Rung(Rung::KprobeMulti), kprobe_multi),
             (Fact::Rung(Rung::Kprobe), || exists("/sys/bus/event_source/devices/kprobe", "no kprobes on this kernel")),
@@ -113,6 +121,9 @@ impl Facts {
         Version::parse(&self.release).unwrap_or(Version(0, 0))
     }
 }
+
+/// LLVM's disassembler.
+pub const OBJDUMP: &str = "/usr/bin/llvm-objdump";
 
 type Check = fn() -> Result<(), String>;
 

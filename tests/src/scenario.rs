@@ -3,6 +3,7 @@
 use crate::facts::{Fact, Rung};
 use crate::job::Env;
 
+pub mod disassembly;
 pub mod ending;
 pub mod judge;
 pub mod load;
@@ -26,6 +27,12 @@ const LADDER: &[Rung] = &[Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe, Rung::T
 pub const ALL: &[Scenario] = &[
     Scenario { name: "judge/two_counters_agree", needs: &[Fact::Live], rungs: &[], run: judge::counters_agree },
     Scenario { name: "judge/a_leak_is_seen", needs: &[Fact::Live], rungs: &[], run: judge::leak_is_seen },
+    Scenario {
+        name: "emit/object_is_disassembled",
+        needs: &[Fact::Live, Fact::Objdump],
+        rungs: &[],
+        run: disassembly::is_disassembled,
+    },
     Scenario {
         name: "truth/counts_and_stacks_under_load",
         needs: &[Fact::Live],

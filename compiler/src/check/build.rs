@@ -83,9 +83,9 @@ impl Builder<'_, '_> {
             Ast::Continue => StmtKind::Continue,
             Ast::Next => StmtKind::Next,
             Ast::Delete(target) => StmtKind::Delete(self.target(target)?),
-            Ast::Return(_) => return self.refuse(not_in_function(stmt.span)),
+            Ast::Return(_) => return self.refuse(unsupported("functions", stmt.span)),
             Ast::Try(..) => return self.refuse(unsupported("`try` blocks", stmt.span)),
-            Ast::EmbeddedC(code) => return self.refuse(super::declare::embedded_c(code.span)),
+            Ast::EmbeddedC(code) => return self.refuse(unsupported(super::declare::EMBEDDED_C, code.span)),
         };
         Some(Stmt { kind, span: stmt.span })
     }
@@ -245,10 +245,4 @@ impl Builder<'_, '_> {
         self.cx.report(diagnostic);
         None
     }
-}
-
-fn not_in_function(at: Span) -> Diagnostic {
-    Diagnostic::error("check::return", "found 'return' not in function context")
-        .label(at, "only functions return")
-        .help("`next` leaves a probe handler")
 }

@@ -90,14 +90,14 @@ impl Builder<'_, '_> {
             Ast::Target(name, path) => return self.target_variable(name, path, e.span),
             Ast::Stat(..) => return self.refuse(unsupported("bit shifts of `@variance`", e.span)),
             Ast::Match { .. } => return self.refuse(unsupported("regular expressions", e.span)),
-            Ast::HistLog(_) | Ast::HistLinear(..) => return self.refuse(histogram_alone(e.span)),
+            Ast::HistLog(_) | Ast::HistLinear(..) => return self.refuse(unsupported("histograms as values", e.span)),
             Ast::Bucket(..) => return self.refuse(unsupported("single buckets", e.span)),
             Ast::AddressOf(_) | Ast::Deref(..) => return self.refuse(unsupported("address and pointer operators", e.span)),
             Ast::Defined(_) | Ast::Cast { .. } | Ast::GlobalVar { .. } => {
                 return self.refuse(unsupported("`@defined`, `@cast` and `@var`", e.span));
             }
-            Ast::Operator(name, _) => return self.refuse(unknown_operator(name)),
-            Ast::EmbeddedC(code) => return self.refuse(super::declare::embedded_c(code.span)),
+            Ast::Operator(name, _) => return self.refuse(unsupported(&format!("`{}` operators", name.name), name.span)),
+            Ast::EmbeddedC(code) => return self.refuse(unsupported(super::declare::EMBEDDED_C, code.span)),
         };
         Some(Expr { at: e.at, ..Expr::new(kind, e.span) })
     }
@@ -309,15 +309,3 @@ fn wrong_count(format: &Format, given: usize, span: Span) -> Diagnostic {
     Diagnostic::error("check::print-arguments", "Wrong number of args to formatted print operator")
         .label(span, format!("the format takes {wanted}, {given} given"))
 }
-
-fn histogram_alone(at: Span) -> Diagnostic {
-    Diagnostic::error("check::histogram", "a histogram can only be printed")
-        .label(at, "not a value")
-        .help("write print(@hist_log(…)) or println(@hist_linear(…))")
-}
-
-fn unknown_operator(name: &Ident) -> Diagnostic {
-    Diagnostic::error("check::unknown-operator", format!("unknown operator {}", name.name))
-        .label(name.span, "not known to this version")
-}
-

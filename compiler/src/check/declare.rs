@@ -3,18 +3,14 @@
 use super::Context;
 use crate::hir::{Global, Shape, Slot, Type};
 use tapster_lang::ast::{self, Expr, ExprKind, Item, Literal, Script};
-use tapster_lang::{Diagnostic, Span};
 
 /// Globals of all scripts, in order.
 pub fn globals(scripts: &[Script], cx: &mut Context) -> Vec<Global> {
     let mut globals: Vec<Global> = Vec::new();
     for item in scripts.iter().flat_map(|script| &script.items) {
         match item {
-            Item::Global(global) => match globals.iter().find(|other| other.name == global.name.name) {
-                Some(first) => cx.report(duplicate(global, first.span)),
-                None => globals.push(declare(global, cx)),
-            },
-            Item::EmbeddedC(code) => cx.report(embedded_c(code.span)),
+            Item::Global(global) => globals.push(declare(global, cx)),
+            Item::EmbeddedC(code) => cx.report(crate::probe::unsupported(EMBEDDED_C, code.span)),
             Item::Function(function) => cx.report(crate::probe::unsupported("functions", function.name.span)),
             Item::Alias(alias) => cx.report(crate::probe::unsupported("probe aliases", alias.span)),
             Item::Probe(_) => {}
@@ -26,13 +22,6 @@ pub fn globals(scripts: &[Script], cx: &mut Context) -> Vec<Global> {
 fn declare(global: &ast::Global, cx: &mut Context) -> Global {
     if global.wrap {
         cx.report(crate::probe::unsupported("wrapping arrays (`%`)", global.name.span));
-    }
-    if let (Some((_, size)), Some((_, init))) = (global.size, &global.init) {
-        cx.report(
-            Diagnostic::error("check::initialiser", "only scalar globals can be initialized")
-                .label(*init, "not of an array")
-                .label(size, "this makes it an array"),
-        );
     }
     let ty = match &global.init {
         None => Type::Unknown,
@@ -54,18 +43,8 @@ fn declare(global: &ast::Global, cx: &mut Context) -> Global {
     }
 }
 
-fn duplicate(global: &ast::Global, first: Span) -> Diagnostic {
-    Diagnostic::error("check::duplicate", "duplicate global name")
-        .label(global.name.span, "declared again")
-        .label(first, "first declared here")
-}
-
-/// Embedded C where it cannot be used.
-pub fn embedded_c(at: Span) -> Diagnostic {
-    Diagnostic::error("check::embedded-c", "embedded C cannot be compiled to eBPF")
-        .label(at, "C code")
-        .help("write it in the language: fields of kernel structures are read with `->`")
-}
+/// What embedded C is called where it is refused: guru mode alone lets the parser take it.
+pub const EMBEDDED_C: &str = "pieces of C (`%{ … %}`)";
 
 /// All string literals of the scripts: some probes stand at more places for the sake of the caches they name.
 pub fn strings(scripts: &[Script]) -> Vec<String> {

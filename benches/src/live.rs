@@ -1,0 +1,151 @@
+//! Whole runs on this kernel, Tapster and Debian's bpftrace in turns.
+//!
+//! In turns, because the machine's speed changes while it is measured: what slows one round slows both tools.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use tapster_tests::lab::apt;
+use tapster_tests::workspace;
+
+use crate::skipped;
+use crate::stats::{Sample, ratios};
+use crate::table::{Table, aim, nothing};
+use crate::tool::{Cost, Run};
+
+const BPFTRACE: &str = "bpftrace";
+
+/// The slab job in bpftrace's language. `ready` is read from the ring after all probes are attached.
+const BPFTRACE_SLAB: &str = r#"BEGIN { printf("ready\n"); }
+tracepoint:kmem:kmem_cache_alloc /str(args->name) == "dentry"/ { @[comm] = count(); @s[comm, kstack] = count(); }"#;
+
+/// The same job for both tools.
+struct Job {
+    title: &'static str,
+    ours: Run,
+    theirs: Run,
+    aims: [Option<f64>; 3],
+}
+
+/// A quantity: its name and how to read it.
+type Quantity = (&'static str, fn(&Cost) -> f64);
+
+const QUANTITIES: [Quantity; 3] =
+    [("wall, ms", |cost| cost.wall_ms), ("CPU, ms", |cost| cost.cpu_ms), ("peak memory, MB", |cost| cost.memory_mb)];
+
+/// Measures and prints.
+pub fn run(tapster: &Path, rounds: usize) {
+    if !is_root() {
+        return skipped("the live kernel", "only root may trace it");
+    }
+    let peer = bpftrace();
+    if let Err(error) = &peer {
+        skipped("bpftrace beside Tapster", error);
+    }
+    for job in jobs(tapster) {
+        match measure(&job, peer.is_ok(), rounds) {
+            Ok((ours, theirs)) => print(&job, &ours, theirs.as_deref(), peer.as_deref().unwrap_or("nothing")),
+            Err(error) => skipped(job.title, &error),
+        }
+    }
+}
+
+fn jobs(tapster: &Path) -> [Job; 2] {
+    let run = |program: &Path, arguments: &[&str], ready| Run {
+        program: program.to_owned(),
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        ready,
+    };
+    let slab = workspace::root().join("scripts/slab.stp").display().to_string();
+    let bpftrace = Path::new(BPFTRACE);
+    [
+        Job {
+            title: "slab.stp dentry, from exec to attached",
+            ours: run(tapster, &["-v", &slab, "dentry"], Some("attached ")),
+            // Into a pipe it would keep the line back.
+            theirs: run(bpftrace, &["-B", "line", "-e", BPFTRACE_SLAB], Some("ready")),
+            aims: [None, Some(10.0), Some(15.0)],
+        },
+        Job {
+            title: "probe begin { exit() }, a whole run",
+            ours: run(tapster, &["-e", "probe begin { exit() }"], None),
+            theirs: run(bpftrace, &["-e", "BEGIN { exit(); }"], None),
+            aims: [None; 3],
+        },
+    ]
+}
+
+/// The costs of both, one a round; a first round, which fills the caches, does not count unless it is the only one.
+fn measure(job: &Job, has_peer: bool, rounds: usize) -> Result<(Vec<Cost>, Option<Vec<Cost>>), String> {
+    let warm_up = usize::from(rounds > 1);
+    let (mut ours, mut theirs) = (vec![], vec![]);
+    let mut failed = !has_peer;
+    for _ in 0..rounds + warm_up {
+        ours.push(job.ours.measure()?);
+        if !failed {
+            match job.theirs.measure() {
+                Ok(cost) => theirs.push(cost),
+                Err(error) => {
+                    skipped(&format!("bpftrace's {}", job.title), &error);
+                    failed = true;
+                }
+            }
+        }
+    }
+    ours.drain(..warm_up);
+    theirs.drain(..warm_up.min(theirs.len()));
+    Ok((ours, (!failed).then_some(theirs)))
+}
+
+fn print(job: &Job, ours: &[Cost], theirs: Option<&[Cost]>, peer: &str) {
+    println!("\n{}, Linux {}: {} rounds, in turns with {peer}", job.title, release(), ours.len());
+    let mut table =
+        Table::new(&["", "Tapster", "min", "spread", "bpftrace", "min", "spread", "ratio", "of minima", "aim"]);
+    for ((name, read), most) in QUANTITIES.iter().zip(job.aims) {
+        let sample = |costs: &[Cost]| Sample::new(costs.iter().map(read).collect());
+        let Some(ours) = sample(ours) else { continue };
+        let theirs = theirs.and_then(sample);
+        let mut row = vec![(*name).to_owned()];
+        row.extend(figures(Some(&ours)));
+        row.extend(figures(theirs.as_ref()));
+        let ratios = theirs.map(|theirs| ratios(&ours, &theirs));
+        row.extend(ratios.map_or([nothing(), nothing()], |(median, min)| [median, min].map(|r| format!("{r:.1}"))));
+        row.push(aim(ours.median(), most));
+        table.row(row);
+    }
+    print!("{table}");
+    println!("  medians; spread: (max - min) / median; ratio: bpftrace / Tapster; MB: 10^6 bytes");
+}
+
+/// Median, minimum and spread.
+fn figures(sample: Option<&Sample>) -> [String; 3] {
+    sample.map_or_else(
+        || [nothing(), nothing(), nothing()],
+        |s| [format!("{:.1}", s.median()), format!("{:.1}", s.min()), format!("{:.0} %", s.spread_percent())],
+    )
+}
+
+/// The version of bpftrace, installed if need be.
+fn bpftrace() -> Result<String, String> {
+    version().or_else(|_| {
+        apt::install(&[BPFTRACE])?;
+        version()
+    })
+}
+
+fn version() -> Result<String, String> {
+    let output = Command::new(BPFTRACE).arg("--version").output().map_err(|e| format!("{BPFTRACE}: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() { Ok(text) } else { Err(format!("{BPFTRACE} --version: {}", output.status)) }
+}
+
+/// Whether the files that the kernel makes for this process are root's.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|file| file.uid() == 0)
+}
+
+fn release() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+    text.map_or_else(|_| "of unknown version".into(), |text| text.trim().to_owned())
+}

@@ -1,0 +1,72 @@
+//! Measures what Tapster costs, beside what others cost: `cargo run --release -p tapster-bench -- [OPTION…]`.
+//!
+//! [`live`] times whole runs on this kernel against Debian's bpftrace, [`size`] counts the instructions of a program, and
+//! [`boot`] counts the instructions a hit takes in a booted kernel. Nothing is asserted and the exit status is 0: a
+//! figure is printed beside its aim, and what could not be measured is said in a line `skipped: … because …`.
+//!
+//! Options: `--live` or `--boot` takes that part only, `--quick` runs one round and boots nothing.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
+
+mod boot;
+mod live;
+mod size;
+mod stats;
+mod table;
+mod tool;
+
+use std::process::ExitCode;
+
+use tapster_tests::workspace;
+
+/// Enough for a median that one bad round does not move.
+const ROUNDS: usize = 9;
+
+/// What to measure.
+struct Request {
+    rounds: usize,
+    live: bool,
+    boot: bool,
+}
+
+fn main() -> ExitCode {
+    let request = match request(std::env::args().skip(1)) {
+        Ok(request) => request,
+        Err(error) => {
+            eprintln!("tapster-bench: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match workspace::tapster() {
+        Ok(tapster) => {
+            if request.live {
+                live::run(&tapster, request.rounds);
+                size::run(&tapster);
+            }
+            if request.boot {
+                boot::run(&tapster);
+            }
+        }
+        Err(error) => skipped("everything", &error),
+    }
+    ExitCode::SUCCESS
+}
+
+fn request(arguments: impl Iterator<Item = String>) -> Result<Request, String> {
+    let (mut quick, mut live, mut boot) = (false, false, false);
+    for argument in arguments {
+        match argument.as_str() {
+            "--quick" => quick = true,
+            "--live" => live = true,
+            "--boot" => boot = true,
+            other => return Err(format!("`{other}` is not understood: --quick, --live, --boot")),
+        }
+    }
+    let both = live == boot;
+    Ok(Request { rounds: if quick { 1 } else { ROUNDS }, live: live || both, boot: (boot || both) && !quick })
+}
+
+/// Says what has not been measured, in one line.
+fn skipped(what: &str, why: &str) {
+    let lines: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    println!("\nskipped: {what} because {}", lines.join("; "));
+}

@@ -1,0 +1,198 @@
+//! Runs a tool until it is ready, or to its end, and takes what that cost from the kernel's books.
+//!
+//! Time counts from just before the fork. Processor time is user and system time of the whole process, its ended threads
+//! included. Memory is the peak of the resident set: `VmHWM` at the moment it is ready, or `ru_maxrss` at its end, which
+//! is never below this benchmark's own peak, for the kernel carries that over exec (2 MB or so).
+
+use std::fs;
+use std::io::{self, PipeReader, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A tool that has said nothing for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What to run, and how far.
+#[derive(Debug)]
+pub struct Run {
+    /// The tool.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// The beginning of the line, on either stream, that says that it is ready; to the end, if none.
+    pub ready: Option<&'static str>,
+}
+
+/// What it cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Milliseconds on the clock.
+    pub wall_ms: f64,
+    /// Milliseconds of a processor.
+    pub cpu_ms: f64,
+    /// Peak memory in units of 10⁶ bytes.
+    pub memory_mb: f64,
+}
+
+impl Run {
+    /// Runs it once.
+    pub fn measure(&self) -> Result<Cost, String> {
+        let fail = |what: &str, error: io::Error| format!("{}: {what}: {error}", self.program.display());
+        let (output, writer) = io::pipe().map_err(|e| fail("pipe", e))?;
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null());
+        command.stdout(writer.try_clone().map_err(|e| fail("pipe", e))?).stderr(writer);
+        let start = Instant::now();
+        let child = command.spawn().map_err(|e| fail("start", e))?;
+        // It holds the pipe's other end, and with it the end of the file.
+        drop(command);
+        let mut started = Started { child, output, said: vec![], waited_for: false };
+        match self.ready {
+            Some(ready) => started.until(ready, start),
+            None => started.to_end(start),
+        }
+    }
+}
+
+/// A running tool; dropped before its end, it is killed.
+struct Started {
+    child: Child,
+    output: PipeReader,
+    said: Vec<u8>,
+    waited_for: bool,
+}
+
+impl Started {
+    fn until(&mut self, ready: &str, start: Instant) -> Result<Cost, String> {
+        while !lines(&self.said).any(|line| line.starts_with(ready.as_bytes())) {
+            if !self.listen()? {
+                return Err(format!("it ended without a line `{ready}…`: {}", self.transcript()));
+            }
+        }
+        let wall = start.elapsed();
+        let cost = Cost { wall_ms: millis(wall), cpu_ms: self.cpu_ms()?, memory_mb: self.memory_mb()? };
+        // SAFETY: no memory is involved; the child has not been waited for, so its id is its own.
+        unsafe { libc::kill(self.pid(), libc::SIGINT) };
+        while self.listen()? {}
+        self.wait()?;
+        Ok(cost)
+    }
+
+    fn to_end(&mut self, start: Instant) -> Result<Cost, String> {
+        while self.listen()? {}
+        let (status, usage) = self.wait()?;
+        let wall = start.elapsed();
+        if status != 0 {
+            return Err(format!("it ended with status {status:#x}: {}", self.transcript()));
+        }
+        let time = |t: libc::timeval| t.tv_sec as f64 * 1e3 + t.tv_usec as f64 / 1e3;
+        let cpu_ms = time(usage.ru_utime) + time(usage.ru_stime);
+        Ok(Cost { wall_ms: millis(wall), cpu_ms, memory_mb: megabytes(usage.ru_maxrss as f64) })
+    }
+
+    /// Takes what is said next; false at the end.
+    fn listen(&mut self) -> Result<bool, String> {
+        let mut poll = libc::pollfd { fd: self.output.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, which lives as long as the call.
+        if unsafe { libc::poll(&mut poll, 1, PATIENCE.as_millis() as i32) } < 1 {
+            return Err(format!("it said nothing for {PATIENCE:?}: {}", self.transcript()));
+        }
+        let mut buffer = [0; 4096];
+        let length = self.output.read(&mut buffer).map_err(|e| format!("pipe: {e}"))?;
+        self.said.extend(&buffer[..length]);
+        Ok(length > 0)
+    }
+
+    /// By the process's own clock, which counts nanoseconds.
+    fn cpu_ms(&self) -> Result<f64, String> {
+        let mut clock = 0;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: both places live as long as the calls.
+        let failed = unsafe {
+            libc::clock_getcpuclockid(self.pid(), &mut clock) != 0 || libc::clock_gettime(clock, &mut time) != 0
+        };
+        if failed {
+            Err("it has no processor clock any more".into())
+        } else {
+            Ok(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6)
+        }
+    }
+
+    fn memory_mb(&self) -> Result<f64, String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).map_err(|e| format!("/proc: {e}"))?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(megabytes).ok_or_else(|| "/proc gives no VmHWM".into())
+    }
+
+    fn wait(&mut self) -> Result<(i32, libc::rusage), String> {
+        let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
+        // SAFETY: both places live as long as the call; nobody else waits for this child.
+        let waited = unsafe { libc::wait4(self.pid(), &mut status, 0, usage.as_mut_ptr()) };
+        self.waited_for = waited == self.pid();
+        if !self.waited_for {
+            return Err(format!("wait4: {}", io::Error::last_os_error()));
+        }
+        // SAFETY: zeros are a valid `rusage`, and the kernel has filled it in.
+        Ok((status, unsafe { usage.assume_init() }))
+    }
+
+    fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    fn transcript(&self) -> String {
+        String::from_utf8_lossy(&self.said).trim().to_owned()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if !self.waited_for {
+            // Already ended is as good.
+            let _ = self.child.kill().and_then(|()| self.child.wait().map(drop));
+        }
+    }
+}
+
+/// Lines that have ended.
+fn lines(said: &[u8]) -> impl Iterator<Item = &[u8]> {
+    said.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"))
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn megabytes(kib: f64) -> f64 {
+    kib * 1024.0 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(text: &str, ready: Option<&'static str>) -> Result<Cost, String> {
+        Run { program: "sh".into(), arguments: vec!["-c".into(), text.into()], ready }.measure()
+    }
+
+    #[test]
+    fn a_run_to_its_end_is_measured() {
+        let cost = shell("exit 0", None).expect("measured");
+        assert!(cost.wall_ms > 0.0 && cost.memory_mb > 0.1, "{cost:?}");
+    }
+
+    #[test]
+    fn a_run_until_a_line_is_measured_and_ended() {
+        let cost = shell("sleep 0.1; echo ready >&2; exec sleep 1000", Some("ready")).expect("measured");
+        assert!(cost.wall_ms >= 100.0 && cost.cpu_ms < cost.wall_ms, "{cost:?}");
+    }
+
+    #[test]
+    fn failures_carry_what_was_said() {
+        assert!(shell("echo why; exit 3", None).expect_err("status 3").contains("why"));
+        assert!(shell("echo why", Some("ready")).expect_err("not ready").contains("why"));
+    }
+}
