@@ -23,9 +23,13 @@ pub enum Command {
 /// SystemTap scripts on stock kernels, through eBPF.
 #[derive(Parser)]
 #[command(name = "tapster", version, about, long_about = None)]
-#[command(override_usage = "tapster [OPTIONS] SCRIPT [ARGUMENT]...\n       tapster [OPTIONS] -e TEXT [ARGUMENT]...\n       tapster explain CODE|FUNCTION")]
-#[command(after_help = "Options stand before SCRIPT; what follows it belongs to the script: $1 is the first argument, @1 the \
-                        same as a string.\nSCRIPT `-` is standard input.")]
+#[command(
+    override_usage = "tapster [OPTIONS] SCRIPT [ARGUMENT]...\n       tapster [OPTIONS] -e TEXT [ARGUMENT]...\n       tapster explain CODE|FUNCTION"
+)]
+#[command(
+    after_help = "Options stand before SCRIPT; what follows it belongs to the script: $1 is the first argument, @1 the \
+                        same as a string.\nSCRIPT `-` is standard input."
+)]
 struct CommandLine {
     /// The script's text itself
     #[arg(short = 'e', value_name = "TEXT")]

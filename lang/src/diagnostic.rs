@@ -181,7 +181,8 @@ pub fn describe_token(sources: &SourceMap, span: Span) -> String {
 pub fn describe_token_at(sources: &SourceMap, pos: u32) -> String {
     let Some(file) = sources.file_at(pos) else { return String::new() };
     let base = sources.file_span(file).start;
-    let end = crate::lexer::scan(sources.file_text(file), (pos - base) as usize).map_or(pos + 1, |t| base + t.end as u32);
+    let end =
+        crate::lexer::scan(sources.file_text(file), (pos - base) as usize).map_or(pos + 1, |t| base + t.end as u32);
     describe_token(sources, Span::new(pos, end))
 }
 

@@ -181,7 +181,9 @@ mod tests {
 
     #[test]
     fn log_buckets_follow_powers_of_two() {
-        for (value, bucket) in [(0, 64), (1, 65), (2, 66), (3, 66), (4, 67), (-1, 63), (-2, 62), (-3, 62), (i64::MAX, 127)] {
+        for (value, bucket) in
+            [(0, 64), (1, 65), (2, 66), (3, 66), (4, 67), (-1, 63), (-2, 62), (-3, 62), (i64::MAX, 127)]
+        {
             assert_eq!(log_bucket(value), bucket, "{value}");
         }
         assert_eq!(log_bucket(i64::MIN), 0);
@@ -198,7 +200,8 @@ mod tests {
 
     #[test]
     fn merging_two_cpus_is_adding_all_values_on_one() {
-        let layout = Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::Log };
+        let layout =
+            Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::Log };
         let (mut a, mut b, mut all) = ([0; 2048], [0; 2048], [0; 2048]);
         for value in [5, -3, 0, 12] {
             layout.add(&mut a, value);

@@ -28,7 +28,12 @@ pub fn build(scripts: &[Script], program: &mut Program, resolver: &mut Resolver,
                 };
                 let body = builder.block(&probe.body);
                 let handler = Handler { body, ..builder.handler };
-                program.probes.push(hir::Probe { point: site.point.clone(), span: probe.span, place: site.place, handler });
+                program.probes.push(hir::Probe {
+                    point: site.point.clone(),
+                    span: probe.span,
+                    place: site.place,
+                    handler,
+                });
             }
             if point.sufficient && !program.probes.is_empty() {
                 break;
@@ -223,9 +228,7 @@ impl Builder<'_, '_> {
                 let first = format!("arity {} first inferred here", keys.len());
                 let from = global.keys_from;
                 self.cx.report(
-                    Diagnostic::error("check::arity", message)
-                        .label(at, format!("{count} here"))
-                        .label(from, first),
+                    Diagnostic::error("check::arity", message).label(at, format!("{count} here")).label(from, first),
                 );
             }
         }

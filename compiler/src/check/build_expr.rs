@@ -92,11 +92,15 @@ impl Builder<'_, '_> {
             Ast::Match { .. } => return self.refuse(unsupported("regular expressions", e.span)),
             Ast::HistLog(_) | Ast::HistLinear(..) => return self.refuse(unsupported("histograms as values", e.span)),
             Ast::Bucket(..) => return self.refuse(unsupported("single buckets", e.span)),
-            Ast::AddressOf(_) | Ast::Deref(..) => return self.refuse(unsupported("address and pointer operators", e.span)),
+            Ast::AddressOf(_) | Ast::Deref(..) => {
+                return self.refuse(unsupported("address and pointer operators", e.span));
+            }
             Ast::Defined(_) | Ast::Cast { .. } | Ast::GlobalVar { .. } => {
                 return self.refuse(unsupported("`@defined`, `@cast` and `@var`", e.span));
             }
-            Ast::Operator(name, _) => return self.refuse(unsupported(&format!("`{}` operators", name.name), name.span)),
+            Ast::Operator(name, _) => {
+                return self.refuse(unsupported(&format!("`{}` operators", name.name), name.span));
+            }
             Ast::EmbeddedC(code) => return self.refuse(unsupported(super::declare::EMBEDDED_C, code.span)),
         };
         Some(Expr { at: e.at, ..Expr::new(kind, e.span) })
@@ -243,9 +247,15 @@ impl Builder<'_, '_> {
     }
 
     /// The format of a printing call, and the arguments that remain.
-    fn print_format<'e>(&mut self, op: PrintOp, args: &'e [ast::Expr], span: Span) -> Option<(Format, &'e [ast::Expr])> {
+    fn print_format<'e>(
+        &mut self,
+        op: PrintOp,
+        args: &'e [ast::Expr],
+        span: Span,
+    ) -> Option<(Format, &'e [ast::Expr])> {
         let leading = |what: &str| {
-            Diagnostic::error("parse::format", format!("expected {what} as first argument")).label(span, "not a string literal")
+            Diagnostic::error("parse::format", format!("expected {what} as first argument"))
+                .label(span, "not a string literal")
         };
         let literal = args.first().and_then(|first| match &first.kind {
             ast::ExprKind::Literal(Literal::String(bytes)) => Some((bytes, first.span)),
@@ -271,12 +281,7 @@ impl Builder<'_, '_> {
         Some((format::plain(rest.len(), delimiter, op.newline), rest))
     }
 
-    fn histogram(
-        &mut self,
-        stat: &ast::Expr,
-        histogram: Histogram,
-        at: Span,
-    ) -> Option<ExprKind> {
+    fn histogram(&mut self, stat: &ast::Expr, histogram: Histogram, at: Span) -> Option<ExprKind> {
         let (global, keys) = self.statistic(stat)?;
         let known = &mut self.program.globals[global];
         if known.layout.histogram != Histogram::None && known.layout.histogram != histogram {

@@ -92,13 +92,8 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     let mut cx = Context { world, options, diagnostics: Vec::new() };
     let strings = declare::strings(scripts);
     let mut program = hir::Program { globals: declare::globals(scripts, &mut cx), ..hir::Program::default() };
-    let mut resolver = Resolver {
-        world,
-        btf: btf.as_ref(),
-        attach: options.attach,
-        strings: &strings,
-        notes: Vec::new(),
-    };
+    let mut resolver =
+        Resolver { world, btf: btf.as_ref(), attach: options.attach, strings: &strings, notes: Vec::new() };
     build::build(scripts, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
     let facts = if in_kernel { kernel_facts(resolver.btf) } else { KernelFacts::default() };

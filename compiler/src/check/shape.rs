@@ -112,9 +112,7 @@ pub fn shape_of(e: &Expr, globals: &[Global], locals: &[Local], max: u32) -> Sha
             Shape::Text(0) => Shape::Text(max),
             shape => shape,
         },
-        ExprKind::Choose(_, a, b) => {
-            shape_of(a, globals, locals, max).join(shape_of(b, globals, locals, max), max)
-        }
+        ExprKind::Choose(_, a, b) => shape_of(a, globals, locals, max).join(shape_of(b, globals, locals, max), max),
         ExprKind::Assign(_, _, value) => shape_of(value, globals, locals, max),
         _ => Shape::Text(max),
     }

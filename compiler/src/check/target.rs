@@ -100,7 +100,9 @@ impl Builder<'_, '_> {
             }
             _ => {
                 let message = format!("'{}' is being accessed instead of a structure", btf.type_name(step.ty));
-                self.refuse(Diagnostic::error("target::no-structure", message).label(span, "not a pointer or structure"))
+                self.refuse(
+                    Diagnostic::error("target::no-structure", message).label(span, "not a pointer or structure"),
+                )
             }
         }
     }
@@ -138,7 +140,10 @@ impl Builder<'_, '_> {
                 let step = self.through_pointer(btf, step, span)?;
                 (step.value, step.ty)
             }
-            _ => return self.refuse(Diagnostic::error("target::no-array", "not an array").label(span, "cannot be indexed")),
+            _ => {
+                return self
+                    .refuse(Diagnostic::error("target::no-array", "not an array").label(span, "cannot be indexed"));
+            }
         };
         let size = i64::from(bytes(btf, element)?);
         let index = self.expr(index);
@@ -160,7 +165,6 @@ impl Builder<'_, '_> {
             None => Some(address(step.value, span)),
         }
     }
-
 }
 
 /// Reads a number at the step's address.
@@ -174,7 +178,15 @@ fn load(step: &Step, size: u8, signed: bool, bits: Option<(u8, u8)>, span: Span)
 /// either reads there or asks for the sum.
 fn at_offset(value: Expr, offset: u32, field: String, span: Span) -> Expr {
     let (base, before, _) = split_offset(&value);
-    let load = Load { base: Box::new(base), offset: before + offset, size: 0, signed: false, bits: None, direct: false, field };
+    let load = Load {
+        base: Box::new(base),
+        offset: before + offset,
+        size: 0,
+        signed: false,
+        bits: None,
+        direct: false,
+        field,
+    };
     Expr { kind: ExprKind::Load(load), ty: Type::Long, span, at: span, pointee: None }
 }
 

@@ -92,7 +92,9 @@ fn uses(program: &mut Program, nth: usize) -> Vec<Use> {
             uses.extend(target.global().map(Use::Write));
             uses.extend(op.and(target.global()).map(Use::Read));
         }
-        ExprKind::Step(target, ..) => uses.extend(target.global().into_iter().flat_map(|g| [Use::Write(g), Use::Read(g)])),
+        ExprKind::Step(target, ..) => {
+            uses.extend(target.global().into_iter().flat_map(|g| [Use::Write(g), Use::Read(g)]))
+        }
         _ => {}
     });
     uses

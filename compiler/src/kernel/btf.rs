@@ -37,9 +37,26 @@ pub enum Kind {
 }
 
 const KINDS: [Kind; 20] = [
-    Kind::Void, Kind::Int, Kind::Ptr, Kind::Array, Kind::Struct, Kind::Union, Kind::Enum, Kind::Fwd, Kind::Typedef,
-    Kind::Volatile, Kind::Const, Kind::Restrict, Kind::Func, Kind::FuncProto, Kind::Var, Kind::Datasec, Kind::Float,
-    Kind::DeclTag, Kind::TypeTag, Kind::Enum64,
+    Kind::Void,
+    Kind::Int,
+    Kind::Ptr,
+    Kind::Array,
+    Kind::Struct,
+    Kind::Union,
+    Kind::Enum,
+    Kind::Fwd,
+    Kind::Typedef,
+    Kind::Volatile,
+    Kind::Const,
+    Kind::Restrict,
+    Kind::Func,
+    Kind::FuncProto,
+    Kind::Var,
+    Kind::Datasec,
+    Kind::Float,
+    Kind::DeclTag,
+    Kind::TypeTag,
+    Kind::Enum64,
 ];
 
 const MAGIC: u16 = 0xeb9f;
@@ -100,8 +117,14 @@ impl<'a> Btf<'a> {
         let types_end = types + word(data, 12) as usize;
         let strings_end = strings + word(data, 20) as usize;
         let milestones = RefCell::new(vec![types as u32]);
-        (types_end <= data.len() && strings_end <= data.len() && strings < strings_end)
-            .then(|| Btf { data, types, types_end, strings, milestones, known: RefCell::default() })
+        (types_end <= data.len() && strings_end <= data.len() && strings < strings_end).then(|| Btf {
+            data,
+            types,
+            types_end,
+            strings,
+            milestones,
+            known: RefCell::default(),
+        })
     }
 
     /// The first type of this kind and name.
@@ -160,7 +183,10 @@ impl<'a> Btf<'a> {
 
     /// Names of all types of a kind, for suggestions.
     pub fn names(&'a self, kind: Kind) -> impl Iterator<Item = &'a str> {
-        self.walk().map(|(_, at, info)| Type { btf: self, at, info }).filter(move |t| t.kind() == kind).map(|t| t.name())
+        self.walk()
+            .map(|(_, at, info)| Type { btf: self, at, info })
+            .filter(move |t| t.kind() == kind)
+            .map(|t| t.name())
     }
 
     /// A type by its number.

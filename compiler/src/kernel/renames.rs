@@ -253,7 +253,9 @@ mod tests {
 
     #[test]
     fn slab_names_of_slab_become_those_of_slub() {
-        for (asked, actual) in [("size-32", "kmalloc-32"), ("size-4096", "kmalloc-4k"), ("size-64(DMA)", "dma-kmalloc-64")] {
+        for (asked, actual) in
+            [("size-32", "kmalloc-32"), ("size-4096", "kmalloc-4k"), ("size-64(DMA)", "dma-kmalloc-64")]
+        {
             assert_eq!(cache(asked).map(|(name, _)| name).as_deref(), Some(actual));
         }
         assert!(cache("dentry").is_none());

@@ -138,7 +138,11 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Some((first, width)) => {
                 let up = self.code.b.ins().ishl_imm_u(word, i64::from(64 - first - width));
                 let down = i64::from(64 - width);
-                if load.signed { self.code.b.ins().sshr_imm_u(up, down) } else { self.code.b.ins().ushr_imm_u(up, down) }
+                if load.signed {
+                    self.code.b.ins().sshr_imm_u(up, down)
+                } else {
+                    self.code.b.ins().ushr_imm_u(up, down)
+                }
             }
         }
     }
@@ -295,7 +299,12 @@ impl<T: Target> Lowerer<'_, '_, T> {
     }
 
     /// Reads, changes and writes a number; gives the old and the new one.
-    fn update(&mut self, target: &hir::Target, span: Span, change: impl FnOnce(&mut Self, Value) -> Value) -> (Value, Value) {
+    fn update(
+        &mut self,
+        target: &hir::Target,
+        span: Span,
+        change: impl FnOnce(&mut Self, Value) -> Value,
+    ) -> (Value, Value) {
         match target {
             hir::Target::Local(local) => {
                 let old = self.local_word(*local);

@@ -359,7 +359,8 @@ fn has_loops(stmts: &[Stmt]) -> bool {
         StmtKind::Loop { .. } => true,
         StmtKind::Block(inner) => has_loops(inner),
         StmtKind::If(_, then, other) => {
-            has_loops(core::slice::from_ref(then)) || other.as_deref().is_some_and(|s| has_loops(core::slice::from_ref(s)))
+            has_loops(core::slice::from_ref(then))
+                || other.as_deref().is_some_and(|s| has_loops(core::slice::from_ref(s)))
         }
         StmtKind::Foreach(walk) => has_loops(core::slice::from_ref(&walk.body)),
         _ => false,

@@ -67,8 +67,7 @@ struct Needs {
 /// Decides where everything lives.
 pub fn plan(program: &mut Program, options: &Options) -> Plan {
     let needs = needs(program);
-    let mut plan =
-        Plan { max_string: options.max_string, stack_frames: options.max_backtrace, ..Plan::default() };
+    let mut plan = Plan { max_string: options.max_string, stack_frames: options.max_backtrace, ..Plan::default() };
     plan.contended = program.globals.iter().map(|global| global.kernel_writers > 1).collect();
     plan.losses = losses(program, &needs, options);
     plan.state_size = state::loss(plan.losses.len() as u32);

@@ -47,7 +47,6 @@ pub enum PrintArg {
 
 /// One side of the kernel boundary.
 pub trait Target {
-
     /// Leaves the handler. The block being filled ends.
     fn leave(&mut self, code: &mut Code);
 

@@ -82,7 +82,8 @@ fn candidates(name: &str) -> Vec<(String, Option<String>)> {
     let rows = FUNCTIONS.iter().filter(|row| row.asked == name);
     let renamed = rows.map(|row| (row.actual.to_owned(), format!("since {}: {}", row.since, row.source)));
     let suffixes = SUFFIXES.iter();
-    let suffixed = suffixes.map(|row| (format!("{name}{}", row.suffix), format!("since {}: {}", row.since, row.source)));
+    let suffixed =
+        suffixes.map(|row| (format!("{name}{}", row.suffix), format!("since {}: {}", row.since, row.source)));
     let others = renamed.chain(suffixed).map(|(name, since)| (name, Some(since)));
     [(name.to_owned(), None)].into_iter().chain(others).collect()
 }

@@ -101,7 +101,9 @@ fn no_family(point: &ProbePoint, first: &str) -> Diagnostic {
         .label(point.span, "no probe point starts like this");
     match did_you_mean(first, FAMILIES.iter().map(|(name, _)| *name)) {
         Some(help) => error.help(help),
-        None => error.help("this version knows begin, end, error, never, timer.*, kernel.function(…) and kernel.trace(…)"),
+        None => {
+            error.help("this version knows begin, end, error, never, timer.*, kernel.function(…) and kernel.trace(…)")
+        }
     }
 }
 

@@ -89,11 +89,9 @@ fn add_first(code: &mut Code, layout: Layout, to: Addr, value: Value) {
     if layout.parts.count {
         code.store_k(1, to.plus(layout.count()));
     }
-    for (wanted, at) in [
-        (layout.parts.sum, layout.sum()),
-        (layout.parts.min, layout.min()),
-        (layout.parts.max, layout.max()),
-    ] {
+    for (wanted, at) in
+        [(layout.parts.sum, layout.sum()), (layout.parts.min, layout.min()), (layout.parts.max, layout.max())]
+    {
         if wanted {
             code.store(value, to.plus(at));
         }
