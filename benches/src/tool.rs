@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// A tool that has said nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A tool that was asked to end is asked again after so long, and so often: bpftrace 0.17 misses a signal that does not
+/// find it waiting.
+const ASK_AGAIN: (Duration, u32) = (Duration::from_millis(500), 40);
+
 /// What to run, and how far.
 #[derive(Debug)]
 pub struct Run {
@@ -65,24 +69,27 @@ struct Started {
     waited_for: bool,
 }
 
+enum Heard {
+    Words,
+    Nothing,
+    End,
+}
+
 impl Started {
     fn until(&mut self, ready: &str, start: Instant) -> Result<Cost, String> {
         while !lines(&self.said).any(|line| line.starts_with(ready.as_bytes())) {
-            if !self.listen()? {
+            if !self.hear_more()? {
                 return Err(format!("it ended without a line `{ready}…`: {}", self.transcript()));
             }
         }
         let wall = start.elapsed();
         let cost = Cost { wall_ms: millis(wall), cpu_ms: self.cpu_ms()?, memory_mb: self.memory_mb()? };
-        // SAFETY: no memory is involved; the child has not been waited for, so its id is its own.
-        unsafe { libc::kill(self.pid(), libc::SIGINT) };
-        while self.listen()? {}
-        self.wait()?;
+        self.interrupt()?;
         Ok(cost)
     }
 
     fn to_end(&mut self, start: Instant) -> Result<Cost, String> {
-        while self.listen()? {}
+        while self.hear_more()? {}
         let (status, usage) = self.wait()?;
         let wall = start.elapsed();
         if status != 0 {
@@ -93,17 +100,42 @@ impl Started {
         Ok(Cost { wall_ms: millis(wall), cpu_ms, memory_mb: megabytes(usage.ru_maxrss as f64) })
     }
 
-    /// Takes what is said next; false at the end.
-    fn listen(&mut self) -> Result<bool, String> {
+    /// Has it end as by ^C.
+    fn interrupt(&mut self) -> Result<(), String> {
+        for _ in 0..ASK_AGAIN.1 {
+            // SAFETY: no memory is involved; the child has not been waited for, so its id is its own.
+            unsafe { libc::kill(self.pid(), libc::SIGINT) };
+            loop {
+                match self.listen(ASK_AGAIN.0)? {
+                    Heard::Words => {}
+                    Heard::Nothing => break,
+                    Heard::End => return self.wait().map(drop),
+                }
+            }
+        }
+        Err(format!("it does not end: {}", self.transcript()))
+    }
+
+    /// False at the end.
+    fn hear_more(&mut self) -> Result<bool, String> {
+        match self.listen(PATIENCE)? {
+            Heard::Words => Ok(true),
+            Heard::End => Ok(false),
+            Heard::Nothing => Err(format!("it said nothing for {PATIENCE:?}: {}", self.transcript())),
+        }
+    }
+
+    /// Takes what is said next.
+    fn listen(&mut self, patience: Duration) -> Result<Heard, String> {
         let mut poll = libc::pollfd { fd: self.output.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one entry, which lives as long as the call.
-        if unsafe { libc::poll(&mut poll, 1, PATIENCE.as_millis() as i32) } < 1 {
-            return Err(format!("it said nothing for {PATIENCE:?}: {}", self.transcript()));
+        if unsafe { libc::poll(&mut poll, 1, patience.as_millis() as i32) } < 1 {
+            return Ok(Heard::Nothing);
         }
         let mut buffer = [0; 4096];
         let length = self.output.read(&mut buffer).map_err(|e| format!("pipe: {e}"))?;
         self.said.extend(&buffer[..length]);
-        Ok(length > 0)
+        Ok(if length > 0 { Heard::Words } else { Heard::End })
     }
 
     /// By the process's own clock, which counts nanoseconds.

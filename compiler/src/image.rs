@@ -3,7 +3,7 @@
 //! An image only holds data and prints itself (`--emit image`). Numbers of maps, globals, formats and losses are
 //! indexes into the lists here.
 
-use crate::bpf::Insn;
+pub use crate::bpf::Insn;
 pub use crate::bpf::btf_writer::{FuncInfo, LineInfo};
 use crate::native::NativeCode;
 use tapster_lang::Span;

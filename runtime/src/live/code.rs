@@ -1,7 +1,7 @@
 //! eBPF by hand: an assembler of a page, the kernel's BTF ids, and images for the tests next door.
 
 use crate::sys::bpf;
-use tapster_compiler::bpf::Insn;
+use tapster_compiler::image::Insn;
 use tapster_compiler::image::{
     ArgKind, Array, Attach, Conversion, Format, Global, Image, KeyKind, KeyPart, Loss, Map, MapKind, MapRef, MapRole,
     Measure, Piece, Program, Storage, Value,
