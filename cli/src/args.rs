@@ -22,7 +22,7 @@ pub enum Command {
 
 /// SystemTap scripts on stock kernels, through eBPF.
 #[derive(Parser)]
-#[command(name = "tapster", version, about, long_about = None)]
+#[command(name = "tapster", version, about, long_about = None, disable_version_flag = true)]
 #[command(
     override_usage = "tapster [OPTIONS] SCRIPT [ARGUMENT]...\n       tapster [OPTIONS] -e TEXT [ARGUMENT]...\n       tapster explain CODE|FUNCTION"
 )]
@@ -68,12 +68,16 @@ struct CommandLine {
     diagnostics: Look,
 
     /// Print the version
-    #[arg(short = 'V', action = clap::ArgAction::Version)]
+    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
     version: (),
 
-    /// The script and its arguments
-    #[arg(value_name = "SCRIPT", trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<OsString>,
+    /// The script's file
+    #[arg(value_name = "SCRIPT")]
+    script: Option<OsString>,
+
+    /// The script's arguments
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -167,7 +171,7 @@ pub fn parse() -> Command {
 }
 
 fn options(line: CommandLine) -> Result<Options, String> {
-    let mut rest = line.rest.into_iter();
+    let mut rest = line.script.into_iter().chain(line.args);
     let source = match line.text {
         Some(text) => Source::Text(text),
         None => Source::File(rest.next().ok_or("A script must be specified.")?),

@@ -19,20 +19,25 @@ pub fn clif(lowered: &Lowered) -> String {
     text
 }
 
+/// `BPF_LD | BPF_IMM | BPF_DW`: the one instruction that takes two slots.
+const WIDE_LOAD: u8 = 0x18;
+
 /// The eBPF instructions of all kernel handlers, with the script's lines between them.
 pub fn bpf(image: &Image, sources: &SourceMap) -> String {
     let mut text = String::new();
     for program in &image.programs {
         let _ = writeln!(text, "{}: {} instructions, {}", program.name, program.insns.len(), program.attach.describe());
         let mut lines = program.positions.iter().peekable();
-        for (insn, line) in disassemble(&program.insns).enumerate() {
+        let mut insn = 0;
+        for line in disassemble(&program.insns) {
             if let Some((_, position)) = lines.next_if(|(at, _)| *at as usize == insn) {
                 let at = source_line(sources, *position);
                 let _ = writeln!(text, "; {}:{}: {}", at.file, at.line, at.text.trim());
             }
             let map = program.map_refs.iter().find(|r| r.insn as usize == insn);
             let map = map.map_or(String::new(), |r| format!(" ; {}", image.maps[r.map].name));
-            let _ = writeln!(text, "{insn:4}: {line}{map}");
+            let _ = writeln!(text, "  {line}{map}");
+            insn += if program.insns[insn].code == WIDE_LOAD { 2 } else { 1 };
         }
         text.push('\n');
     }
