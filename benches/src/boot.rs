@@ -21,7 +21,7 @@ const KERNEL: &str = "6.1";
 const LOAD: &str = "load";
 
 /// Calls a repetition, and repetitions.
-const CALLS: (u32, u32) = (500, 20);
+const CALLS: (u32, u32) = (4000, 10);
 
 /// Counts the load's allocations by cache, under the probe that the slab script has.
 const CACHES: &str = r#"global c
@@ -36,15 +36,17 @@ probe end { foreach (name in c) printf("%s:\t%d\n", name, @count(c[name])) }
 
 /// What the guest runs: `under NAME LOAD TRACER…` prints the load's cost, and then what the tracer counted.
 ///
-/// A tracer that does not attach in ten seconds is reported and left alone.
+/// A tracer that does not attach in ten seconds is reported and ended, and none lives longer than thirty.
 const JOB: &str = r#"
 under() {
     name=$1 load=$2
     shift 2
-    tapster -v "$@" >/tmp/out 2>/tmp/err &
+    # The background shell truncates them too late: the last tracer would be seen as this one.
+    rm -f /tmp/out /tmp/err
+    tapster -v -T 30 "$@" >/tmp/out 2>/tmp/err &
     pid=$!
     tries=0
-    until grep -q ^attached /tmp/err; do
+    until grep -qs ^attached /tmp/err; do
         tries=$((tries + 1))
         if [ $tries -gt 200 ]; then
             echo "failed $name: $(tr '\n' ' ' </tmp/err)"

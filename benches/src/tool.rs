@@ -56,7 +56,7 @@ impl Run {
         let mut started = Started { child, output, said: vec![], waited_for: false };
         match self.ready {
             Some(ready) => started.until(ready, start),
-            None => started.to_end(start),
+            None => started.until_end(start),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Started {
         Ok(cost)
     }
 
-    fn to_end(&mut self, start: Instant) -> Result<Cost, String> {
+    fn until_end(&mut self, start: Instant) -> Result<Cost, String> {
         while self.hear_more()? {}
         let (status, usage) = self.wait()?;
         let wall = start.elapsed();

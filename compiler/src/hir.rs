@@ -4,6 +4,10 @@
 //! several places has become several probes, each with its own copy of the handler, as `$variables` differ by place.
 
 pub mod print;
+pub mod types;
+pub mod walk;
+
+pub use types::{Shape, Type};
 
 use crate::host::{Extractor, Sort};
 use crate::image::{Attach, Format};
@@ -22,56 +26,6 @@ pub struct Program {
     pub probes: Vec<Probe>,
     /// Formats of printing statements.
     pub formats: Vec<Format>,
-}
-
-/// A type of the language.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Type {
-    /// Not known yet; none is left after checking.
-    #[default]
-    Unknown,
-    /// 64 bits, signed.
-    Long,
-    /// Bytes without NUL.
-    String,
-    /// A statistic.
-    Stats,
-}
-
-impl Type {
-    /// The word of SystemTap's messages and listings.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Type::Unknown => "unknown",
-            Type::Long => "long",
-            Type::String => "string",
-            Type::Stats => "stats",
-        }
-    }
-}
-
-/// How a string is held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// Nothing is known yet, or the type is no string.
-    #[default]
-    None,
-    /// The handle of a stack, text only where a script looks at it.
-    Stack,
-    /// Bytes, at most this many with the NUL.
-    Text(u32),
-}
-
-impl Shape {
-    /// What holds both.
-    pub fn join(self, other: Shape, max: u32) -> Shape {
-        match (self, other) {
-            (Shape::None, shape) | (shape, Shape::None) => shape,
-            (Shape::Stack, Shape::Stack) => Shape::Stack,
-            (Shape::Text(a), Shape::Text(b)) => Shape::Text(a.max(b)),
-            (Shape::Stack, Shape::Text(_)) | (Shape::Text(_), Shape::Stack) => Shape::Text(max),
-        }
-    }
 }
 
 /// Something that holds a value: a variable, a key's part, an element.

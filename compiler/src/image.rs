@@ -5,7 +5,7 @@
 
 pub use crate::bpf::Insn;
 pub use crate::bpf::btf_writer::{FuncInfo, LineInfo};
-use crate::native::NativeCode;
+use crate::native::code::NativeCode;
 use tapster_lang::Span;
 use tapster_runtime_ebpf::aggregate;
 

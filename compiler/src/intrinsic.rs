@@ -3,7 +3,7 @@
 //! A row says what checking needs to know; what a function does is decided by its [`Op`], which each side of the
 //! kernel boundary lowers in its own way. What can be written in the language belongs into `tapset/`, not here.
 
-use crate::hir::{Shape, Type};
+use crate::hir::types::{Shape, Type};
 use crate::host::Fact;
 use tapster_runtime_ebpf::limits;
 

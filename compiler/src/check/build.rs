@@ -2,11 +2,10 @@
 //!
 //! Types are not looked at here, except that `$variables` bring theirs along from the kernel.
 
-use super::Context;
-use super::build_expr::BuildExpr;
+use super::builder::Builder;
+use super::context::Context;
 use crate::hir::{self, Handler, Local, LocalId, Program, Stmt, StmtKind, Target};
 use crate::host::{Extractor, Sort, SortBy};
-use crate::kernel::btf::Btf;
 use crate::probe::{self, Resolver, Site, unsupported};
 use crate::suggest::did_you_mean;
 use tapster_lang::ast::{self, Block, Expr, Ident, Item, ProbePoint, Script, SortOrder, Walked};
@@ -54,16 +53,6 @@ fn sites(point: &ProbePoint, resolver: &mut Resolver, cx: &mut Context) -> Vec<S
             Vec::new()
         }
     }
-}
-
-/// Builds one handler.
-pub struct Builder<'b, 'a> {
-    pub(super) program: &'b mut Program,
-    pub(super) cx: &'b mut Context<'a>,
-    pub(super) btf: Option<&'b Btf<'b>>,
-    pub(super) site: &'b Site,
-    pub(super) notes: &'b mut Vec<String>,
-    pub(super) handler: Handler,
 }
 
 impl Builder<'_, '_> {

@@ -1,6 +1,6 @@
 //! Resolves the names in expressions.
 
-use super::build::Builder;
+use super::builder::Builder;
 use super::format;
 use crate::hir::{Arith, Compare, Expr, ExprKind, GlobalId, Target, Type};
 use crate::image::Format;
@@ -28,20 +28,14 @@ impl Expr {
     }
 }
 
-/// What building an expression takes; implemented by [`Builder`] here to keep statements and expressions apart.
-pub trait BuildExpr {
+impl Builder<'_, '_> {
     /// Resolves an expression. After an error it is a number, so that building goes on.
-    fn expr(&mut self, e: &ast::Expr) -> Expr;
-    /// An array's element: global and keys.
-    fn element(&mut self, array: &Ident, indexes: &[Index]) -> Option<(GlobalId, Vec<Expr>)>;
-}
-
-impl BuildExpr for Builder<'_, '_> {
-    fn expr(&mut self, e: &ast::Expr) -> Expr {
+    pub(super) fn expr(&mut self, e: &ast::Expr) -> Expr {
         self.try_expr(e).unwrap_or_else(|| Expr::long(0, e.span))
     }
 
-    fn element(&mut self, array: &Ident, indexes: &[Index]) -> Option<(GlobalId, Vec<Expr>)> {
+    /// An array's element: global and keys.
+    pub(super) fn element(&mut self, array: &Ident, indexes: &[Index]) -> Option<(GlobalId, Vec<Expr>)> {
         let global = self.global(array)?;
         self.arity(global, indexes.len(), array.span);
         let mut keys = Vec::with_capacity(indexes.len());
@@ -53,9 +47,7 @@ impl BuildExpr for Builder<'_, '_> {
         }
         Some((global, keys))
     }
-}
 
-impl Builder<'_, '_> {
     fn try_expr(&mut self, e: &ast::Expr) -> Option<Expr> {
         use ast::ExprKind as Ast;
         let kind = match &e.kind {

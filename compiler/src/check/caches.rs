@@ -4,8 +4,8 @@
 //! translated, one that the kernel merged with others is counted under the name it has now, and one that does not
 //! exist draws a warning with names that are near.
 
-use super::Context;
-use super::walk::handler_mut;
+use super::context::Context;
+use crate::hir::walk::handler_mut;
 use crate::hir::{Compare, Expr, ExprKind, Program};
 use crate::kernel::renames;
 use crate::suggest::nearest;

@@ -1,6 +1,6 @@
 //! Collects what scripts declare at top level, before any handler is looked at.
 
-use super::Context;
+use super::context::Context;
 use crate::hir::{Global, Shape, Slot, Type};
 use tapster_lang::ast::{self, Expr, ExprKind, Item, Literal, Script};
 

@@ -2,7 +2,7 @@
 //!
 //! A variable has one type everywhere. The last round, when all is known, reports what does not fit.
 
-use super::Context;
+use super::context::Context;
 use super::format::{arguments, settle};
 use crate::hir::{Expr, ExprKind, Foreach, Global, GlobalId, Local, Probe, Program, Stmt, StmtKind, Target, Type};
 use crate::image::Format;

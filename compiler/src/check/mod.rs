@@ -7,7 +7,9 @@
 
 mod build;
 mod build_expr;
+mod builder;
 mod caches;
+mod context;
 mod declare;
 mod format;
 mod infer;
@@ -16,43 +18,18 @@ pub(crate) mod shape;
 mod sides;
 mod target;
 mod usage;
-pub(crate) mod walk;
+mod walk;
 
 use crate::hir;
-use crate::kernel::btf::{Btf, Kind};
-use crate::lower::kernel::KernelFacts;
+use crate::kernel::btf::Btf;
+use crate::kernel::{self, KernelFacts};
 use crate::probe::Resolver;
-use crate::world::{Rung, World};
+use crate::world::World;
+use context::Context;
+use tapster_lang::Diagnostic;
 use tapster_lang::ast::Script;
-use tapster_lang::{Diagnostic, Severity};
 
-/// Limits and choices of a run, `-D` and `--attach`.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Bytes of a string with its NUL.
-    pub max_string: u32,
-    /// Elements of an array that gives no size.
-    pub max_entries: u32,
-    /// Frames kept of a stack.
-    pub max_backtrace: u32,
-    /// Statements of a user handler.
-    pub max_action: u32,
-    /// The only rung to take.
-    pub attach: Option<Rung>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        use tapster_runtime_ebpf::limits;
-        Options {
-            max_string: limits::MAXSTRINGLEN,
-            max_entries: limits::MAXMAPENTRIES,
-            max_backtrace: limits::MAXBACKTRACE,
-            max_action: limits::MAXACTION,
-            attach: None,
-        }
-    }
-}
+pub use context::Options;
 
 /// A checked script with what was noticed on the way.
 #[derive(Debug, Default)]
@@ -67,25 +44,6 @@ pub struct Checked {
     pub facts: KernelFacts,
 }
 
-/// What the steps share: the machine, the options and what was found wrong.
-struct Context<'a> {
-    world: &'a dyn World,
-    options: &'a Options,
-    diagnostics: Vec<Diagnostic>,
-}
-
-impl Context<'_> {
-    fn report(&mut self, diagnostic: Diagnostic) {
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
-        }
-    }
-
-    fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
-    }
-}
-
 /// Checks scripts against a machine.
 pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result<Checked, Vec<Diagnostic>> {
     let btf = world.btf("vmlinux").and_then(Btf::new);
@@ -96,7 +54,7 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
         Resolver { world, btf: btf.as_ref(), attach: options.attach, strings: &strings, notes: Vec::new() };
     build::build(scripts, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
-    let facts = if in_kernel { kernel_facts(resolver.btf) } else { KernelFacts::default() };
+    let facts = if in_kernel { kernel::facts(resolver.btf) } else { KernelFacts::default() };
     let mut notes = resolver.notes;
     if !cx.has_errors() {
         infer::infer(&mut program, &mut cx);
@@ -115,16 +73,3 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     }
     Ok(Checked { program, warnings: cx.diagnostics, notes, facts })
 }
-
-/// The facts of a kernel that generated code uses.
-fn kernel_facts(btf: Option<&Btf>) -> KernelFacts {
-    let comm = || {
-        let btf = btf?;
-        let task = btf.get(btf.find(Kind::Struct, TASK)?)?;
-        task.member("comm").map(|member| member.bit_offset / 8)
-    };
-    KernelFacts { comm: comm() }
-}
-
-/// The kernel's structure of a task.
-pub const TASK: &str = "task_struct";

@@ -1,7 +1,7 @@
 //! Works out what is constant: globals that nothing writes, arithmetic of constants, and strings that a test has
 //! just shown to equal one.
 
-use super::walk::handler_mut;
+use crate::hir::walk::handler_mut;
 use crate::hir::{Arith, Compare, Expr, ExprKind, Global, Program, Stmt, StmtKind, Type};
 use tapster_lang::ast::Literal;
 
@@ -65,7 +65,7 @@ fn fold_stmt(stmt: &mut Stmt) {
 
 /// Folds arithmetic of constants, innermost first.
 fn fold(e: &mut Expr) {
-    super::walk::parts_mut(e, &mut fold);
+    crate::hir::walk::parts_mut(e, &mut fold);
     let folded = match &e.kind {
         ExprKind::Neg(a) => long(a).map(i64::wrapping_neg),
         ExprKind::BitNot(a) => long(a).map(|a| !a),
@@ -142,7 +142,7 @@ fn from_arguments(e: &Expr) -> bool {
 }
 
 fn replace_text(stmt: &mut Stmt, read: &Expr, value: &[u8]) {
-    super::walk::stmt_mut(stmt, &mut |e| {
+    crate::hir::walk::stmt_mut(stmt, &mut |e| {
         if same(e, read) {
             e.kind = ExprKind::Text(value.to_vec());
         }

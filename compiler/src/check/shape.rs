@@ -2,7 +2,7 @@
 //!
 //! A short bound makes short keys, and a key is hashed at every event.
 
-use super::walk::{handler_mut, stmts_mut};
+use crate::hir::walk::{handler_mut, stmts_mut};
 use crate::hir::{Expr, ExprKind, Global, Handler, Local, Program, Shape, StmtKind, Target, Type};
 use crate::image::{ArgKind, Piece};
 

@@ -1,8 +1,8 @@
 //! What a handler may not do on its side of the kernel boundary. Each refusal says what to do instead.
 
-use super::Context;
+use super::context::Context;
 use super::shape::shape_of;
-use super::walk::{handler_mut, stmts_mut};
+use crate::hir::walk::{handler_mut, stmts_mut};
 use crate::hir::{Compare, Expr, ExprKind, Global, Local, Place, Program, Shape, StmtKind, Target, Type};
 use crate::intrinsic::{Intrinsic, Op, Sides};
 use tapster_lang::{Diagnostic, Span};

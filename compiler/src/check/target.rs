@@ -1,7 +1,6 @@
 //! `$name->member[i]`: a path from a probe's argument through the kernel's types.
 
-use super::build::Builder;
-use super::build_expr::BuildExpr;
+use super::builder::Builder;
 use crate::hir::{Arith, Expr, ExprKind, Load, Type};
 use crate::kernel::btf::{Btf, Kind, Member, TypeId};
 use crate::kernel::renames::{PARAMS, matches};

@@ -1,6 +1,6 @@
 //! Who uses what: which globals are written and read, which parts of statistics are needed.
 
-use super::walk::{handler_mut, stmts_mut};
+use crate::hir::walk::{handler_mut, stmts_mut};
 use crate::hir::{ExprKind, GlobalId, Place, Program, StmtKind, Target, Type};
 use crate::host::{Extractor, SortBy};
 use tapster_runtime_ebpf::aggregate::{Histogram, Layout};

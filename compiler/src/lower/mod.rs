@@ -14,10 +14,11 @@ pub mod user;
 use crate::check::Options;
 use crate::hir::{Place, Probe, Program};
 use crate::image::{Attach, When};
+use crate::kernel::KernelFacts;
 use cranelift_codegen::ir::{Function, UserFuncName};
 use cranelift_frontend::FunctionBuilderContext;
 use handler::Lowerer;
-use kernel::{Kernel, KernelFacts, ProgramFacts};
+use kernel::{Kernel, ProgramFacts};
 use user::User;
 
 pub use plan::{Plan, map_name};

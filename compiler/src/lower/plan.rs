@@ -120,7 +120,7 @@ fn needs(program: &mut Program) -> Needs {
             continue;
         }
         needs.handlers = true;
-        crate::check::walk::handler_mut(&mut probe.handler, &mut |e| match &e.kind {
+        crate::hir::walk::handler_mut(&mut probe.handler, &mut |e| match &e.kind {
             ExprKind::Intrinsic(intrinsic, _) => match intrinsic.op {
                 Op::Backtrace => needs.stacks = true,
                 Op::KernelString | Op::Exit => needs.control = true,

@@ -1,4 +1,8 @@
-//! User handlers as machine code, through Cranelift's JIT.
+//! User handlers to machine code, through Cranelift's JIT.
+
+pub mod code;
+
+use code::NativeCode;
 
 use crate::host::{HostFn, HostTable};
 use crate::lower::UserHandler;
@@ -10,26 +14,6 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
-
-/// Machine code of the user handlers.
-#[derive(Default)]
-pub struct NativeCode {
-    module: Option<JITModule>,
-    entries: Vec<*const u8>,
-}
-
-/// A handler's machine code: takes the run's context ([`crate::host::ContextHeader`] is its start), gives 0.
-pub type Entry = unsafe extern "C" fn(*mut core::ffi::c_void) -> i64;
-
-impl NativeCode {
-    /// The handler with this number.
-    ///
-    /// The code may be called as long as `self` lives, with the context that its host functions expect.
-    pub fn entry(&self, index: usize) -> Entry {
-        // SAFETY: every entry was finalised from a CLIF function of exactly this signature, and `self` keeps its memory.
-        unsafe { core::mem::transmute::<*const u8, Entry>(self.entries[index]) }
-    }
-}
 
 /// Compiles user handlers; entry `n` is handler `n`.
 pub fn compile(handlers: &[UserHandler], host: &HostTable) -> NativeCode {
@@ -50,7 +34,7 @@ pub fn compile(handlers: &[UserHandler], host: &HostTable) -> NativeCode {
     let ids: Vec<FuncId> = handlers.iter().map(|handler| define(&mut module, handler)).collect();
     module.finalize_definitions().expect("the memory for a few handlers can be had and made executable");
     let entries = ids.iter().map(|id| module.get_finalized_function(*id)).collect();
-    NativeCode { module: Some(module), entries }
+    NativeCode::new(module, entries)
 }
 
 fn define(module: &mut JITModule, handler: &UserHandler) -> FuncId {
@@ -83,19 +67,4 @@ fn isa() -> OwnedTargetIsa {
     }
     let builder = cranelift_native::builder().expect("Cranelift knows this processor");
     builder.finish(settings::Flags::new(flags)).expect("these settings fit together")
-}
-
-impl core::fmt::Debug for NativeCode {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} native handlers", self.entries.len())
-    }
-}
-
-impl Drop for NativeCode {
-    fn drop(&mut self) {
-        if let Some(module) = self.module.take() {
-            // SAFETY: entries are only reachable through `self`, which is going away.
-            unsafe { module.free_memory() }
-        }
-    }
 }

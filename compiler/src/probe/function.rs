@@ -2,7 +2,8 @@
 //!
 //! Names that kernels changed are translated by the rows of [`crate::kernel::renames`], and said in a note.
 
-use super::{Arg, Context, Resolver, Site, Sites, no_more, text, tracepoint, unsupported, word_args};
+use super::site::{Arg, Context, Resolver, Site, Sites, no_more, text, unsupported, word_args};
+use super::tracepoint;
 use crate::hir::{ArgSource, Place};
 use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
@@ -66,7 +67,7 @@ fn find(btf: &Btf, names: &[&str]) -> Vec<Option<Function>> {
     let rows = STAND_INS.iter().filter(|row| names.iter().any(|name| renames::matches(row.function, name)));
     let stand_ins: Vec<[(Kind, String); 2]> = rows.map(|row| tracepoint::types(row.tracepoint)).collect();
     let ahead = stand_ins.iter().flatten().map(|(kind, name)| (*kind, name.as_str()));
-    let task = [(Kind::Struct, crate::check::TASK)];
+    let task = [(Kind::Struct, crate::kernel::TASK)];
     let wanted: Vec<(Kind, &str)> = asked.iter().copied().chain(ahead).chain(task).collect();
     let mut ids = btf.find_all(&wanted).into_iter().take(asked.len());
     let mut first = |candidates: Vec<(String, Option<String>)>| {

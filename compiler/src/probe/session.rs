@@ -1,6 +1,6 @@
 //! `begin`, `end`, `error` and `never`: the session's own moments.
 
-use super::{Context, Resolver, Site, Sites, no_more, number};
+use super::site::{Context, Resolver, Site, Sites, no_more, number};
 use crate::hir::Place;
 use crate::image::When;
 use tapster_lang::ast::ProbePoint;

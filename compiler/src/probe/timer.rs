@@ -1,6 +1,6 @@
 //! `timer.s(N)` and its kind: periods, run in user space.
 
-use super::{Context, Resolver, Site, Sites, mismatch, no_more, number};
+use super::site::{Context, Resolver, Site, Sites, mismatch, no_more, number};
 use crate::hir::Place;
 use crate::image::When;
 use tapster_lang::Diagnostic;

@@ -1,6 +1,6 @@
 //! `kernel.trace("[system:]name")`: a tracepoint with its raw arguments, named and typed by BTF.
 
-use super::{Context, Resolver, Site, Sites, no_more, text, unsupported, word_args};
+use super::site::{Context, Resolver, Site, Sites, no_more, text, unsupported, word_args};
 use crate::hir::Place;
 use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
@@ -36,7 +36,7 @@ pub struct Found {
     /// Id of its callback's typedef.
     callback: TypeId,
     /// Its arguments.
-    pub args: Vec<super::Arg>,
+    pub args: Vec<super::site::Arg>,
 }
 
 impl Found {

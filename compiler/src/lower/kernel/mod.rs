@@ -14,6 +14,7 @@ use super::target::{PrintArg, Raise, Target, Text};
 use crate::hir::{ArgSource, GlobalId};
 use crate::host::{Extractor, Fact, Sort};
 use crate::image::{Map, MapKind, MapRole};
+use crate::kernel::KernelFacts;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use tapster_lang::Span;
@@ -37,13 +38,6 @@ pub mod namespace {
 pub const PTRCHK: u32 = 0;
 /// The pseudo-instruction that adds an index, bounded already, to a pointer.
 pub const PTRADD: u32 = 1;
-
-/// Facts of this kernel that generated code uses.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KernelFacts {
-    /// Byte offset of `task_struct.comm`, where BTF tells: two loads instead of a helper's call.
-    pub comm: Option<u32>,
-}
 
 /// What differs between the program types.
 #[derive(Clone, Copy, Debug)]

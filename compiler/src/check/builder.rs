@@ -1,0 +1,16 @@
+//! What building one handler works on. Statements, expressions and target variables have files of their own.
+
+use super::context::Context;
+use crate::hir::{Handler, Program};
+use crate::kernel::btf::Btf;
+use crate::probe::Site;
+
+/// Builds one handler.
+pub struct Builder<'b, 'a> {
+    pub(super) program: &'b mut Program,
+    pub(super) cx: &'b mut Context<'a>,
+    pub(super) btf: Option<&'b Btf<'b>>,
+    pub(super) site: &'b Site,
+    pub(super) notes: &'b mut Vec<String>,
+    pub(super) handler: Handler,
+}

@@ -1,0 +1,153 @@
+//! What probe families have in common: the sites they answer with, what they ask, and their ways to refuse.
+
+use crate::hir::{ArgSource, Place};
+use crate::kernel::btf::{Btf, Kind, TypeId};
+use crate::suggest::did_you_mean;
+use crate::world::{KernelVersion, Rung, World};
+use tapster_lang::ast::{Component, Literal, ProbePoint};
+use tapster_lang::{Diagnostic, Span};
+
+/// A family's answer.
+pub type Sites = Result<Vec<Site>, Diagnostic>;
+
+/// A place a probe point stands at.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// What `pp()` says there.
+    pub point: String,
+    /// The place.
+    pub place: Place,
+    /// What a handler can ask for there.
+    pub context: Context,
+}
+
+/// What a handler can ask for at a site.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The function or tracepoint, for messages and renamed parameters.
+    pub name: String,
+    /// `$name` for each.
+    pub args: Vec<Arg>,
+}
+
+/// A `$variable` of a site.
+#[derive(Clone, Debug)]
+pub struct Arg {
+    /// Its name, without `$`.
+    pub name: String,
+    /// Its type in the kernel's BTF.
+    pub ty: TypeId,
+    /// Where it comes from.
+    pub source: ArgSource,
+    /// Whether the verifier knows the type, so that plain loads may follow the pointer.
+    pub typed: bool,
+}
+
+/// What a family works with.
+pub struct Resolver<'a> {
+    /// The machine.
+    pub world: &'a dyn World,
+    /// The kernel's types.
+    pub btf: Option<&'a Btf<'a>>,
+    /// `--attach`: the only rung to take.
+    pub attach: Option<Rung>,
+    /// Strings of the script that may name slab caches: some companions are probed for their sake.
+    pub strings: &'a [String],
+    /// What was translated, one line each; said once.
+    pub notes: Vec<String>,
+}
+
+/// A part of a point that its family does not know.
+pub fn mismatch<'a>(point: &ProbePoint, nth: usize, known: impl IntoIterator<Item = &'a str> + Clone) -> Diagnostic {
+    let list: Vec<&str> = known.clone().into_iter().collect();
+    let Some(part) = point.components.get(nth) else {
+        return Diagnostic::error("probe::mismatch", format!("probe point truncated (follow: {})", list.join(", ")))
+            .label(point.span, "more is needed here");
+    };
+    let error = Diagnostic::error("probe::mismatch", format!("probe point mismatch (similar: {})", list.join(", ")))
+        .label(part.name.span, "not known here");
+    match did_you_mean(&part.name.name, known) {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+/// Something of the language that is not there yet.
+pub fn unsupported(what: &str, at: Span) -> Diagnostic {
+    Diagnostic::error("check::unsupported", format!("{what} are not supported by this version"))
+        .label(at, "not supported yet")
+        .help("README.md lists what is not supported")
+}
+
+/// Refuses parts after the n-th.
+pub fn no_more(point: &ProbePoint, after: usize) -> Result<(), Diagnostic> {
+    match point.components.get(after) {
+        None => Ok(()),
+        Some(part) => Err(Diagnostic::error("probe::mismatch", "invalid suffix for probe")
+            .label(part.name.span, "nothing may follow here")),
+    }
+}
+
+/// A number in a part's parentheses.
+pub fn number(part: &Component) -> Option<i64> {
+    match &part.arg {
+        Some((Literal::Number(number), _)) => Some(*number),
+        _ => None,
+    }
+}
+
+/// A string in a part's parentheses.
+pub fn text(part: &Component) -> Result<(&str, Span), Diagnostic> {
+    let needs = || {
+        Diagnostic::error("probe::argument", format!("`{}` needs a string in parentheses", part.name.name))
+            .label(part.name.span, "like (\"name\")")
+    };
+    match &part.arg {
+        Some((Literal::String(bytes), span)) => Ok((core::str::from_utf8(bytes).map_err(|_| needs())?, *span)),
+        _ => Err(needs()),
+    }
+}
+
+impl<'a> Resolver<'a> {
+    /// The kernel's types, or an error that says what lacks.
+    pub fn btf(&self, at: Span) -> Result<&'a Btf<'a>, Diagnostic> {
+        self.btf.ok_or_else(|| {
+            Diagnostic::error("world::no-btf", format!("this kernel ({}) has no BTF", self.world.release()))
+                .label(at, "needs the kernel's type information")
+                .help("Tapster reads /sys/kernel/btf/vmlinux: use a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+        })
+    }
+
+    /// The kernel's version in two numbers, for notes.
+    pub fn kernel(&self) -> String {
+        KernelVersion::parse(self.world.release())
+            .map_or_else(|| self.world.release().to_owned(), |v| format!("{}.{}", v.major, v.minor))
+    }
+
+    /// Adds a line to say, once.
+    pub fn note(&mut self, line: String) {
+        if !self.notes.contains(&line) {
+            self.notes.push(line);
+        }
+    }
+}
+
+/// The parameters of a function or tracepoint, each a 64-bit word of the context from `first` on.
+pub fn word_args(btf: &Btf, function: TypeId, skip: usize, first: u32) -> Option<Vec<Arg>> {
+    let proto = btf.get(btf.get(function)?.target())?;
+    if proto.kind() != Kind::FuncProto {
+        return None;
+    }
+    let mut word = first;
+    let mut args = Vec::new();
+    for param in proto.params().skip(skip) {
+        // A structure passed by value takes as many words as it has; a `...` has no type and ends the list.
+        let bytes = match btf.strip(param.ty)? {
+            (0, _) => break,
+            (_, ty) => ty.size().unwrap_or(8),
+        };
+        args.push(Arg { name: param.name.into(), ty: param.ty, source: ArgSource::Word(word), typed: true });
+        word += bytes.div_ceil(8).max(1);
+    }
+    Some(args)
+}
