@@ -72,7 +72,7 @@ mod tests {
     fn columns_are_aligned() {
         let mut table = Table::new(&["", "ours"]);
         table.row(vec!["a µ".into(), "1".into()]);
-        assert_eq!(table.to_string(), "         ours\n  a µ      1\n");
+        assert_eq!(table.to_string(), "        ours\n  a µ      1\n");
     }
 
     #[test]

@@ -161,11 +161,11 @@ pub fn counting(attach: Attach) -> Image {
     Image {
         maps: vec![
             map("stats", MapKind::PercpuHash, 16, COUNT.size(), 2048, MapRole::Array(0)),
-            map("state", MapKind::Array, 4, 16, 1, MapRole::State),
+            map("state", MapKind::Array, 4, state::loss(2), 1, MapRole::State),
         ],
         programs: vec![code.program(attach)],
         globals: vec![Global { name: "stats".into(), storage: Storage::Array(array) }],
-        state_size: 16,
+        state_size: state::loss(2),
         losses: vec![Loss::ArrayFull(0)],
         ..Image::default()
     }
@@ -219,11 +219,11 @@ pub fn printing(attach: Attach) -> Image {
         maps: vec![
             map("events", MapKind::Ringbuf, 0, 0, 1 << 16, MapRole::Events),
             map("control", MapKind::Ringbuf, 0, 0, record::CONTROL_RING, MapRole::Control),
-            map("state", MapKind::Array, 4, 8, 1, MapRole::State),
+            map("state", MapKind::Array, 4, state::loss(1), 1, MapRole::State),
         ],
         programs: vec![code.program(attach)],
         formats: vec![Format { pieces }],
-        state_size: 8,
+        state_size: state::loss(1),
         losses: vec![Loss::EventsFull(0)],
         ..Image::default()
     }

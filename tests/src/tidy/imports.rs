@@ -104,7 +104,7 @@ const DOORS: &[Door] = &[
     },
     Door { krate: "blazesym", through: &["runtime/src/symbol"], files_max: 1 },
     Door { krate: "clap", through: &["cli/src"], files_max: MANY },
-    Door { krate: "libc", through: &["runtime/src", "cli/src", "tests/"], files_max: MANY },
+    Door { krate: "libc", through: &["runtime/src", "cli/src", "tests/", "benches/"], files_max: MANY },
 ];
 
 /// Crates of this workspace that a manifest may list, and whether others may be listed at all.
@@ -118,7 +118,7 @@ const MANIFESTS: &[(&str, &[&str], bool)] = &[
 ];
 
 /// Where `unsafe` may stand; the other crates forbid it.
-const UNSAFE: &[&str] = &["compiler/src/native", "runtime/src/", "tests/", "compiler/tests/"];
+const UNSAFE: &[&str] = &["compiler/src/native", "runtime/src/", "tests/", "compiler/tests/", "benches/"];
 
 /// Names that an area must not know.
 pub fn forbidden(tree: &Tree) -> Vec<String> {
