@@ -154,22 +154,22 @@ impl<'a> Btf<'a> {
         let mut likely = [false; 256];
         starts.iter().for_each(|start| likely[bucket(*start)] = true);
         let mut open = wanted.len();
-        for (id, at, info) in self.walk() {
-            if open == 0 {
-                break;
+        let mut walk = self.walk();
+        while let Some((id, name, info)) = walk.step()
+            && open > 0
+        {
+            if kinds >> (info >> 24 & 0x1f) & 1 == 0 {
+                continue;
             }
-            if kinds >> (info >> 24 & 0x1f) & 1 == 1 {
-                let name = word(self.data, at);
-                let start = word(self.data, self.strings + name as usize);
-                if !likely[bucket(start)] {
-                    continue;
-                }
-                for (nth, _) in starts.iter().enumerate().filter(|(_, wanted)| **wanted == start) {
-                    let (kind, text) = wanted[nth];
-                    if found[nth].is_none() && info >> 24 & 0x1f == kind as u32 && self.name_is(name, text.as_bytes()) {
-                        found[nth] = Some(id);
-                        open -= 1;
-                    }
+            let start = word(self.data, self.strings + name as usize);
+            if !likely[bucket(start)] {
+                continue;
+            }
+            for (nth, _) in starts.iter().enumerate().filter(|(_, wanted)| **wanted == start) {
+                let (kind, text) = wanted[nth];
+                if found[nth].is_none() && info >> 24 & 0x1f == kind as u32 && self.name_is(name, text.as_bytes()) {
+                    found[nth] = Some(id);
+                    open -= 1;
                 }
             }
         }
@@ -273,23 +273,29 @@ struct Walk<'a> {
 impl Iterator for Walk<'_> {
     type Item = (TypeId, usize, u32);
 
-    #[inline]
     fn next(&mut self) -> Option<(TypeId, usize, u32)> {
-        if self.at >= self.btf.types_end {
+        let at = self.at;
+        self.step().map(|(id, _, info)| (id, at, info))
+    }
+}
+
+impl Walk<'_> {
+    /// Goes on by one type; gives its number, the offset of its name and its info word.
+    #[inline(always)]
+    fn step(&mut self) -> Option<(TypeId, u32, u32)> {
+        let Some(&[a, b, c, d, e, f, g, h]) = self.btf.data[..self.btf.types_end].get(self.at..self.at + 8) else {
             return None;
-        }
-        let info = word(self.btf.data, self.at + 4);
-        let found = (self.id, self.at, info);
+        };
+        let (name, info) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let id = self.id;
         self.at += type_size(info);
         self.id += 1;
         if self.id % STRIDE == 1 {
             self.pass_milestone();
         }
-        Some(found)
+        Some((id, name, info))
     }
-}
 
-impl Walk<'_> {
     #[cold]
     fn pass_milestone(&self) {
         let mut milestones = self.btf.milestones.borrow_mut();
