@@ -24,6 +24,7 @@ pub fn build(scripts: &[Script], program: &mut Program, resolver: &mut Resolver,
                     site: &site,
                     notes: &mut resolver.notes,
                     handler: Handler::default(),
+                    loops: 0,
                 };
                 let body = builder.block(&probe.body);
                 let handler = Handler { body, ..builder.handler };
@@ -69,10 +70,11 @@ impl Builder<'_, '_> {
             Ast::Null => return None,
             Ast::If(cond, then, other) => self.if_else(cond, then, other.as_deref()),
             Ast::While(cond, body) => {
-                StmtKind::Loop { cond: self.expr(cond), step: None, body: Box::new(self.one(body)) }
+                StmtKind::Loop { cond: self.expr(cond), step: None, body: Box::new(self.loop_body(body)) }
             }
             Ast::For(init, cond, step, body) => self.for_loop(stmt.span, init, cond, step, body),
             Ast::Foreach(walk) => self.foreach(walk)?,
+            Ast::Break | Ast::Continue if self.loops == 0 => return self.refuse(outside_loop(&stmt.kind, stmt.span)),
             Ast::Break => StmtKind::Break,
             Ast::Continue => StmtKind::Continue,
             Ast::Next => StmtKind::Next,
@@ -87,6 +89,14 @@ impl Builder<'_, '_> {
     /// A statement that must be one, be it empty.
     fn one(&mut self, stmt: &ast::Stmt) -> Stmt {
         self.stmt(stmt).unwrap_or(Stmt { kind: StmtKind::Block(Vec::new()), span: stmt.span })
+    }
+
+    /// The body of a loop, where `break` and `continue` have a meaning.
+    fn loop_body(&mut self, stmt: &ast::Stmt) -> Stmt {
+        self.loops += 1;
+        let body = self.one(stmt);
+        self.loops -= 1;
+        body
     }
 
     fn if_else(&mut self, cond: &Expr, then: &ast::Stmt, other: Option<&ast::Stmt>) -> StmtKind {
@@ -106,7 +116,7 @@ impl Builder<'_, '_> {
         let init = init.as_ref().map(|e| Stmt { kind: StmtKind::Expr(self.expr(e)), span: e.span });
         let cond = cond.as_ref().map_or_else(|| hir::Expr::long(1, span), |e| self.expr(e));
         let step = step.as_ref().map(|e| self.expr(e));
-        let body = Box::new(self.one(body));
+        let body = Box::new(self.loop_body(body));
         let walk = Stmt { kind: StmtKind::Loop { cond, step, body }, span };
         StmtKind::Block(init.into_iter().chain([walk]).collect())
     }
@@ -128,7 +138,7 @@ impl Builder<'_, '_> {
         }
         let sort = self.sort(walk)?;
         let limit = walk.limit.as_ref().map(|e| self.expr(e));
-        let body = self.one(&walk.body);
+        let body = self.loop_body(&walk.body);
         Some(StmtKind::Foreach(Box::new(hir::Foreach { global, keys, value, sort, limit, body })))
     }
 
@@ -237,4 +247,11 @@ impl Builder<'_, '_> {
         self.cx.report(diagnostic);
         None
     }
+}
+
+fn outside_loop(kind: &ast::StmtKind, at: Span) -> Diagnostic {
+    let word = if matches!(kind, ast::StmtKind::Break) { "break" } else { "continue" };
+    Diagnostic::error("check::outside-loop", format!("cannot '{word}' outside loop"))
+        .label(at, "no loop around it")
+        .help("`next` leaves a probe handler")
 }

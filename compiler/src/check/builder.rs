@@ -13,4 +13,6 @@ pub struct Builder<'b, 'a> {
     pub(super) site: &'b Site,
     pub(super) notes: &'b mut Vec<String>,
     pub(super) handler: Handler,
+    /// Loops around the statement being built.
+    pub(super) loops: u32,
 }

@@ -46,13 +46,21 @@ fn unresolved(program: &mut Program, cx: &mut Context) {
         }
     }
     for global in &mut program.globals {
-        global.keys.get_or_insert_default();
-        let keys = global.keys.iter().flatten().map(|key| key.ty);
-        if keys.chain([global.value.ty]).any(|ty| ty == Type::Unknown) && global.keys_from != Span::default() {
+        let Some(keys) = &global.keys else {
+            cx.report(unused(global));
+            global.keys = Some(Vec::new());
+            continue;
+        };
+        if keys.iter().chain([&global.value]).any(|slot| slot.ty == Type::Unknown) {
             let message = format!("unresolved type : identifier '{}'", global.name);
             cx.report(Diagnostic::error("check::unresolved-type", message).label(global.span, "long or string?"));
         }
     }
+}
+
+fn unused(global: &Global) -> Diagnostic {
+    Diagnostic::warning("check::unused-global", format!("Eliding unused variable '{}'", global.name))
+        .label(global.span, "nothing uses it")
 }
 
 fn never_assigned(local: &Local) -> Diagnostic {
@@ -129,10 +137,10 @@ impl Infer<'_, '_> {
             ExprKind::Text(_) => Type::String,
             ExprKind::Load(load) => self.all_long([&mut *load.base]),
             ExprKind::Local(local) => self.local(*local, wanted, span),
-            ExprKind::Global(global) => self.value(*global, wanted, span),
+            ExprKind::Global(global) => self.read(*global, wanted, span),
             ExprKind::Element(global, keys) => {
                 self.keys(*global, keys);
-                self.value(*global, wanted, span)
+                self.read(*global, wanted, span)
             }
             ExprKind::Intrinsic(intrinsic, args) => {
                 for (arg, ty) in args.iter_mut().zip(intrinsic.params) {
@@ -180,6 +188,15 @@ impl Infer<'_, '_> {
         if e.ty == Type::Unknown && ty != Type::Unknown {
             e.ty = ty;
             self.changed = true;
+        }
+        ty
+    }
+
+    /// A global's or an element's value. A statistic has none but through its extractors.
+    fn read(&mut self, global: GlobalId, wanted: Type, span: Span) -> Type {
+        let ty = self.value(global, wanted, span);
+        if ty == Type::Stats {
+            self.error("check::type", "invalid type stats", span, "read it with @count, @sum, @min, @max or @avg");
         }
         ty
     }

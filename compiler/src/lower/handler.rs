@@ -188,7 +188,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
     }
 
     fn leave_loop(&mut self, exit: impl Fn(&Loop) -> Block) {
-        let block = self.loops.last().map(exit).expect("the parser refuses `break` and `continue` outside loops");
+        let block = self.loops.last().map(exit).expect("the checker refuses `break` and `continue` outside loops");
         self.code.jump(block, &[]);
         self.ended = true;
     }
