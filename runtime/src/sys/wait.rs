@@ -11,30 +11,29 @@ const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQU
 
 /// Takes the ending signals away from this thread's handlers and collects them on a descriptor.
 ///
-/// Dropping it gives them back; those that came until then have done their work.
+/// They stay blocked when it is dropped: what is left of the process then is its exit code, and a ^C between the end of
+/// a session and that of the process must not take it away.
 #[derive(Debug)]
 pub struct Signals {
     fd: OwnedFd,
-    before: libc::sigset_t,
 }
 
 impl Signals {
     /// Starts collecting.
     pub fn collect() -> io::Result<Signals> {
         let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-        let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
-        // SAFETY: all pointers are to live sets, and the numbers are those of signals.
+        // SAFETY: the pointer is to a live set, and the numbers are those of signals.
         unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             for signal in ENDING {
                 libc::sigaddset(set.as_mut_ptr(), signal);
             }
             let fd = own(libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())?;
-            let error = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+            let error = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
             if error != 0 {
                 return Err(io::Error::from_raw_os_error(error));
             }
-            Ok(Signals { fd, before: before.assume_init() })
+            Ok(Signals { fd })
         }
     }
 
@@ -57,14 +56,6 @@ impl Signals {
 impl std::os::fd::AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        self.take();
-        // SAFETY: the set was filled by the call that blocked them.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
     }
 }
 
