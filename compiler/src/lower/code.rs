@@ -46,6 +46,9 @@ pub struct Code<'f> {
     /// The builder, for what the vocabulary lacks.
     pub b: FunctionBuilder<'f>,
     names: HashMap<(u32, u32), FuncRef>,
+    /// Slots in use, in the order they were taken, and slots that can be had again: bytes and slot.
+    taken: Vec<(u32, StackSlot)>,
+    free: Vec<(u32, StackSlot)>,
 }
 
 /// A signature of 64-bit words.
@@ -64,7 +67,7 @@ impl<'f> Code<'f> {
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
         let params = b.block_params(entry).to_vec();
-        (Code { b, names: HashMap::new() }, params)
+        (Code { b, names: HashMap::new(), taken: Vec::new(), free: Vec::new() }, params)
     }
 
     /// Ends the function.
@@ -118,10 +121,30 @@ impl<'f> Code<'f> {
         self.b.ins().symbol_value(I64, global)
     }
 
-    /// A slot of the function's stack, 8-byte aligned.
+    /// A slot of the function's stack, 8-byte aligned, until [`Code::release`] takes it back.
     pub fn slot(&mut self, bytes: u32) -> Addr {
-        let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes.next_multiple_of(8).max(8), 3);
-        Addr { base: Base::Slot(self.b.create_sized_stack_slot(data)), offset: 0 }
+        let bytes = bytes.next_multiple_of(8).max(8);
+        // eBPF has 512 bytes for everything: the smallest free slot that is large enough serves again.
+        let fits = self.free.iter().enumerate().filter(|(_, (size, _))| *size >= bytes);
+        let entry = match fits.min_by_key(|(_, (size, _))| *size).map(|(nth, _)| nth) {
+            Some(nth) => self.free.swap_remove(nth),
+            None => {
+                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
+                (bytes, self.b.create_sized_stack_slot(data))
+            }
+        };
+        self.taken.push(entry);
+        Addr { base: Base::Slot(entry.1), offset: 0 }
+    }
+
+    /// How many slots are in use: what [`Code::release`] goes back to.
+    pub fn mark(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Takes back all slots since a mark. Nothing may refer to them any more.
+    pub fn release(&mut self, mark: usize) {
+        self.free.extend(self.taken.drain(mark..));
     }
 
     /// A place as a pointer.

@@ -109,6 +109,13 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
 
     fn stmt(&mut self, stmt: &Stmt) {
         self.code.at(stmt.span);
+        // Keys, values and strings that a statement builds end with it; variables were placed before the first one.
+        let mark = self.code.mark();
+        self.stmt_kind(stmt);
+        self.code.release(mark);
+    }
+
+    fn stmt_kind(&mut self, stmt: &Stmt) {
         match &stmt.kind {
             StmtKind::Expr(e) => self.effect(e),
             StmtKind::Block(stmts) => self.stmts(stmts),
