@@ -215,7 +215,7 @@ fn set_limit(options: &mut Options, define: &str) -> Result<(), String> {
     };
     match name {
         "MAXMAPENTRIES" => options.check.max_entries = within(1, 1 << 26)?,
-        "MAXSTRINGLEN" => options.check.max_string = within(8, 4096)?.next_multiple_of(8),
+        "MAXSTRINGLEN" => options.check.max_string = within(16, 4096)?.next_multiple_of(8),
         "MAXBACKTRACE" => options.check.max_backtrace = within(1, limits::MAXBACKTRACE_KERNEL)?,
         "MAXACTION" => options.check.max_action = within(1, u32::MAX / 16)?,
         "MAXERRORS" => options.errors_max = number,

@@ -27,6 +27,7 @@ pub fn shape(program: &mut Program, max: u32) {
 
 fn round(globals: &mut [Global], handler: &mut Handler, max: u32) -> bool {
     let mut grow: Vec<(Place, Shape)> = Vec::new();
+    let mut deleted: Vec<(Place, Expr)> = Vec::new();
     let Handler { locals, body } = &mut *handler;
     stmts_mut(body, &mut |stmt| {
         if let StmtKind::Foreach(walk) = &stmt.kind {
@@ -35,17 +36,27 @@ fn round(globals: &mut [Global], handler: &mut Handler, max: u32) -> bool {
             grow.extend(walk.keys.iter().zip(keys).map(|(local, key)| (Place::Local(*local), key.shape)));
             grow.extend(walk.value.map(|local| (Place::Local(local), global.value.shape)));
         }
+        if let StmtKind::Delete(Target::Element(global, keys)) = &stmt.kind {
+            deleted.extend(keys.iter().enumerate().map(|(nth, key)| (Place::Key(*global, nth), key.clone())));
+        }
     });
     let locals_now: Vec<Local> = locals.clone();
+    grow.extend(deleted.iter().map(|(place, key)| (*place, shape_of(key, globals, &locals_now, max))));
     handler_mut(handler, &mut |e| {
         let of = |e: &Expr| shape_of(e, globals, &locals_now, max);
         match &e.kind {
-            ExprKind::Assign(target, None, value) => {
-                grow.push((Place::of(target), of(value)));
+            ExprKind::Assign(target, op, value) => {
+                if op.is_none() {
+                    grow.push((Place::of(target), of(value)));
+                }
                 grow.extend(keys_of(target).into_iter().flatten().map(|(place, key)| (place, of(key))));
             }
-            // A lookup alone makes no key longer: what was never stored is not found.
-            ExprKind::Aggregate(global, keys, _) => {
+            // A lookup counts, too: a key that is cut to the length of those stored could be taken for one of them.
+            ExprKind::Aggregate(global, keys, _)
+            | ExprKind::Element(global, keys)
+            | ExprKind::Stat(_, global, keys)
+            | ExprKind::In(global, keys)
+            | ExprKind::PrintHistogram(global, keys) => {
                 grow.extend(keys.iter().enumerate().map(|(nth, key)| (Place::Key(*global, nth), of(key))));
             }
             ExprKind::Step(target, ..) => {
@@ -68,6 +79,7 @@ fn keys_of(target: &Target) -> Option<impl Iterator<Item = (Place, &Expr)>> {
 }
 
 /// A variable that may grow.
+#[derive(Clone, Copy)]
 enum Place {
     Local(usize),
     Value(usize),

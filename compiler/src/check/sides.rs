@@ -8,7 +8,6 @@ use crate::intrinsic::{Intrinsic, Op, Sides};
 use tapster_lang::{Diagnostic, Span};
 
 const AT_THE_END: &str = "this version does it in begin, end and timer probes only";
-const USE_STATISTICS: &str = "this version counts in the kernel with statistics: `array[key] <<< value`";
 const IN_THE_KERNEL: &str = "it looks at what a kernel probe stopped at";
 const PRINT_STACK: &str = "collect backtrace() as a key of a statistic and print it in an end or timer probe";
 const COMPARE_LITERAL: &str = "this version compares with a literal, by == and !=, in kernel handlers";
@@ -52,7 +51,7 @@ impl Side<'_> {
         let what = match stmt {
             StmtKind::Foreach(_) => "`foreach`",
             StmtKind::Loop { .. } => "a loop",
-            StmtKind::Delete(_) => "`delete`",
+            StmtKind::Delete(Target::Global(_)) => "`delete` of a whole variable",
             _ => return None,
         };
         self.in_kernel.then(|| Refusal { what: what.into(), span, help: AT_THE_END })
@@ -64,10 +63,6 @@ impl Side<'_> {
             ExprKind::Intrinsic(intrinsic, args) => self.intrinsic(intrinsic, args, e.span),
             _ if !self.in_kernel => None,
             ExprKind::Stat(..) | ExprKind::PrintHistogram(..) => refusal("reading a statistic", AT_THE_END),
-            ExprKind::Element(..) | ExprKind::In(..) => refusal("reading an array", AT_THE_END),
-            ExprKind::Assign(Target::Element(..), ..) | ExprKind::Step(Target::Element(..), ..) => {
-                refusal("writing an array", USE_STATISTICS)
-            }
             ExprKind::Compare(op, a, b) if a.ty == Type::String && !self.can_compare(*op, a, b) => {
                 refusal("this comparison of strings", COMPARE_LITERAL)
             }

@@ -12,6 +12,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use tapster_lang::Span;
+use tapster_runtime_ebpf::limits::INLINE_KEY_TEXT;
 use tapster_runtime_ebpf::record::Fault;
 
 impl<T: Target> Lowerer<'_, '_, T> {
@@ -274,8 +275,10 @@ impl<T: Target> Lowerer<'_, '_, T> {
             return word;
         };
         let by = self.long(value);
-        if let (hir::Target::Global(global), Arith::Add) = (target, op) {
-            return self.add_to_global(*global, by);
+        match (target, op) {
+            (hir::Target::Global(global), Arith::Add) => return self.add_to_global(*global, by),
+            (hir::Target::Element(global, keys), Arith::Add) => return self.add_to_element(*global, keys, by, span),
+            _ => {}
         }
         self.update(target, span, |this, old| this.arith(op, old, by, span)).1
     }
@@ -288,10 +291,19 @@ impl<T: Target> Lowerer<'_, '_, T> {
         self.code.b.ins().iadd(old, by)
     }
 
+    fn add_to_element(&mut self, global: hir::GlobalId, keys: &[Expr], by: Value, span: Span) -> Value {
+        let key = self.key(global, keys).expect("an element has keys");
+        self.target.add_to(&mut self.code, global, key, by, span)
+    }
+
     fn step(&mut self, target: &hir::Target, by: i64, prefix: bool, span: Span) -> Value {
         let by = self.code.k(by);
         if let hir::Target::Global(global) = target {
             let new = self.add_to_global(*global, by);
+            return if prefix { new } else { self.code.b.ins().isub(new, by) };
+        }
+        if let hir::Target::Element(global, keys) = target {
+            let new = self.add_to_element(*global, keys, by, span);
             return if prefix { new } else { self.code.b.ins().isub(new, by) };
         }
         let (old, new) = self.update(target, span, |this, old| this.code.b.ins().iadd(old, by));
@@ -337,10 +349,12 @@ impl<T: Target> Lowerer<'_, '_, T> {
             hir::Target::Global(global) => self.store_global(*global, value),
             hir::Target::Element(global, keys) => {
                 let element = self.plan.array(*global).map_or(Element::Long, |array| array.value);
-                let from = self.code.slot(element.size());
+                let from = self.element_memory(element);
                 match (element, value) {
                     (Element::Text(size), Bound::Text(text)) => {
-                        self.target.put_text(&mut self.code, &text, from, size, true);
+                        // The whole of a short value is read from the stack, so all of it must be written.
+                        let fill = size <= INLINE_KEY_TEXT;
+                        self.target.put_text(&mut self.code, &text, from, size, fill);
                     }
                     (_, Bound::Word(word) | Bound::Stack(word)) => self.code.store(word, from),
                     (_, Bound::Text(_)) => unreachable!("types were checked"),
@@ -348,6 +362,14 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 let key = self.key(*global, keys).expect("an element has keys");
                 self.target.set(&mut self.code, *global, key, from, span);
             }
+        }
+    }
+
+    /// Memory for an element on its way to or from an array.
+    pub(super) fn element_memory(&mut self, element: Element) -> Addr {
+        match element {
+            Element::Text(size) => self.target.text_home(&mut self.code, size),
+            Element::Long | Element::Stack | Element::Aggregate(_) => self.code.slot(8),
         }
     }
 

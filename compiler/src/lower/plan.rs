@@ -2,7 +2,7 @@
 //! lowered.
 
 use crate::check::Options;
-use crate::hir::{ExprKind, Global, Place, Program, Shape, Slot, Type};
+use crate::hir::{ExprKind, Global, Place, Program, Shape, Slot, Target, Type};
 use crate::image::{self, Array, KeyKind, KeyPart, Loss, Map, MapKind, MapRole, Storage, Value};
 use crate::intrinsic::Op;
 use tapster_lang::ast::Literal;
@@ -129,6 +129,7 @@ fn needs(program: &mut Program) -> Needs {
             ExprKind::Load(load) if !load.direct => needs.control = true,
             ExprKind::Arith(crate::hir::Arith::Div | crate::hir::Arith::Mod, ..) => needs.control = true,
             ExprKind::Assign(_, Some(crate::hir::Arith::Div | crate::hir::Arith::Mod), _) => needs.control = true,
+            ExprKind::Assign(Target::Element(..), ..) | ExprKind::Step(Target::Element(..), ..) => needs.control = true,
             ExprKind::Print(..) => needs.events = true,
             _ => {}
         });

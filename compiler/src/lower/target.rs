@@ -111,6 +111,9 @@ pub trait Target {
     /// Sets an array's element from the bytes at `from`; raises where the array is full.
     fn set(&mut self, code: &mut Code, global: GlobalId, key: Addr, from: Addr, span: Span);
 
+    /// Adds to an element that is a number, as one step where others may do the same; gives the new value.
+    fn add_to(&mut self, code: &mut Code, global: GlobalId, key: Addr, by: Value, span: Span) -> Value;
+
     /// 1 where the array has the key.
     fn has(&mut self, code: &mut Code, global: GlobalId, key: Addr) -> Value;
 

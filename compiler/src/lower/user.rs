@@ -6,7 +6,7 @@ use crate::hir::{ArgSource, GlobalId};
 use crate::host::{Extractor, Fact, HostFn, Sort};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{Block, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use tapster_lang::Span;
 use tapster_runtime_ebpf::limits::TASK_COMM_LEN;
 
@@ -201,6 +201,16 @@ impl Target for User {
         let (number, key, from) = (code.k(global as i64), code.pointer(key), code.pointer(from));
         let fault = self.call(code, HostFn::array_set, &[number, key, from]);
         self.check(code, fault, global, span);
+    }
+
+    fn add_to(&mut self, code: &mut Code, global: GlobalId, key: Addr, by: Value, span: Span) -> Value {
+        let place = code.slot(8);
+        self.get(code, global, key, place);
+        let old = code.load(I64, place);
+        let new = code.b.ins().iadd(old, by);
+        code.store(new, place);
+        self.set(code, global, key, place, span);
+        new
     }
 
     fn has(&mut self, code: &mut Code, global: GlobalId, key: Addr) -> Value {

@@ -4,6 +4,7 @@
 //! Statistics, stacks and records have files of their own.
 
 mod aggregate;
+mod element;
 mod intern;
 mod record;
 mod text;
@@ -289,20 +290,25 @@ impl Target for Kernel<'_> {
         unreachable!("{USER_ONLY}")
     }
 
-    fn get(&mut self, _: &mut Code, _: GlobalId, _: Addr, _: Addr) {
-        unreachable!("{USER_ONLY}")
+    fn get(&mut self, code: &mut Code, global: GlobalId, key: Addr, to: Addr) {
+        self.element_get(code, global, key, to);
     }
 
-    fn set(&mut self, _: &mut Code, _: GlobalId, _: Addr, _: Addr, _: Span) {
-        unreachable!("{USER_ONLY}")
+    fn set(&mut self, code: &mut Code, global: GlobalId, key: Addr, from: Addr, span: Span) {
+        self.element_set(code, global, key, from, span);
     }
 
-    fn has(&mut self, _: &mut Code, _: GlobalId, _: Addr) -> Value {
-        unreachable!("{USER_ONLY}")
+    fn add_to(&mut self, code: &mut Code, global: GlobalId, key: Addr, by: Value, span: Span) -> Value {
+        self.element_add(code, global, key, by, span)
     }
 
-    fn delete(&mut self, _: &mut Code, _: GlobalId, _: Option<Addr>) {
-        unreachable!("{USER_ONLY}")
+    fn has(&mut self, code: &mut Code, global: GlobalId, key: Addr) -> Value {
+        self.element_has(code, global, key)
+    }
+
+    fn delete(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>) {
+        let key = key.expect("the checker refuses to delete whole arrays in kernel handlers");
+        self.element_delete(code, global, key);
     }
 
     fn text_of(&mut self, _: &mut Code, _: Value) -> Addr {

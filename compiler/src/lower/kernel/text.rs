@@ -59,7 +59,7 @@ impl Kernel<'_> {
     /// The current task's name. `task->comm` is filled with NULs to its end (kernel: `strscpy_pad` in
     /// `__set_task_comm`), so its 16 bytes are a key as they are.
     fn put_execname(&mut self, code: &mut Code, to: Addr, size: u32, fill: bool) {
-        debug_assert!(size >= TASK_COMM_LEN, "shapes give execname() its 16 bytes");
+        assert!(size >= TASK_COMM_LEN, "shapes give execname() its 16 bytes");
         match self.facts.comm {
             Some(offset) => {
                 let task = self.helper(code, helper::GET_CURRENT_TASK_BTF, &[]);

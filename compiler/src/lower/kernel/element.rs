@@ -1,0 +1,119 @@
+//! Elements of arrays in the kernel: a hash map that user space reads, too.
+
+use super::{Kernel, helper};
+use crate::hir::GlobalId;
+use crate::image::Value as Element;
+use crate::lower::code::{Addr, Code};
+use crate::lower::target::{Raise, Target};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{InstBuilder, Value};
+use tapster_lang::Span;
+use tapster_runtime_ebpf::record::Fault;
+
+/// `BPF_ANY`, `BPF_NOEXIST` of include/uapi/linux/bpf.h.
+const ANY: i64 = 0;
+const NOEXIST: i64 = 1;
+
+impl Kernel<'_> {
+    /// The map and the elements of an array.
+    fn array(&self, global: GlobalId) -> (usize, Element) {
+        let array = self.plan.array(global).expect("an element belongs to an array");
+        (array.map.expect("the kernel's arrays have a map"), array.value)
+    }
+
+    /// Copies an element, zeros where there is none.
+    pub(super) fn element_get(&mut self, code: &mut Code, global: GlobalId, key: Addr, to: Addr) {
+        let (map, value) = self.array(global);
+        let found = self.lookup(code, map, key);
+        let (missing, done) = (code.block(), code.block());
+        let (there, place) = code.block_with();
+        code.b.ins().brif(found, there, &[found.into()], missing, &[]);
+        code.to(there);
+        if let Element::Text(size) = value {
+            let (to, size) = (code.pointer(to), code.k(i64::from(size)));
+            self.helper(code, helper::PROBE_READ_KERNEL_STR, &[to, size, place]);
+        } else {
+            let word = code.load(I64, Addr::at(place));
+            code.store(word, to);
+        }
+        code.jump(done, &[]);
+        code.to(missing);
+        // Of a string the NUL is enough: nothing looks behind it.
+        code.store_k(0, to);
+        code.jump(done, &[]);
+        code.to(done);
+    }
+
+    /// Sets an element. A full array is an error, as in SystemTap.
+    pub(super) fn element_set(&mut self, code: &mut Code, global: GlobalId, key: Addr, from: Addr, span: Span) {
+        let (map, _) = self.array(global);
+        let failed = self.update(code, map, key, from, ANY);
+        self.check_room(code, global, failed, span);
+    }
+
+    fn check_room(&mut self, code: &mut Code, global: GlobalId, failed: Value, span: Span) {
+        let (full, ok) = (code.block(), code.block());
+        code.branch_if(IntCC::NotEqual, failed, 0, full, ok);
+        code.to(full);
+        code.cold(full);
+        let detail = code.k(global as i64);
+        self.raise(code, Raise { fault: Fault::ArrayOverflow, detail: Some(detail), span });
+        code.to(ok);
+    }
+
+    /// Adds to an element atomically, and gives the new value. Whoever inserts first wins; the other adds to it.
+    pub(super) fn element_add(&mut self, code: &mut Code, global: GlobalId, key: Addr, by: Value, span: Span) -> Value {
+        let (map, _) = self.array(global);
+        let found = self.lookup(code, map, key);
+        let (miss, again) = (code.block(), code.block());
+        let (hit, place) = code.block_with();
+        let (done, new) = code.block_with();
+        code.b.ins().brif(found, hit, &[found.into()], miss, &[]);
+        code.to(hit);
+        let old = code.atomic_add(Addr::at(place), by);
+        let sum = code.b.ins().iadd(old, by);
+        code.jump(done, &[sum]);
+        code.to(miss);
+        code.cold(miss);
+        let first = code.slot(8);
+        code.store(by, first);
+        let failed = self.update(code, map, key, first, NOEXIST);
+        code.b.ins().brif(failed, again, &[], done, &[by.into()]);
+        code.to(again);
+        code.cold(again);
+        let found = self.lookup(code, map, key);
+        let full = code.block();
+        code.b.ins().brif(found, hit, &[found.into()], full, &[]);
+        code.to(full);
+        code.cold(full);
+        let detail = code.k(global as i64);
+        self.raise(code, Raise { fault: Fault::ArrayOverflow, detail: Some(detail), span });
+        code.to(done);
+        new
+    }
+
+    /// 1 where the array has the key.
+    pub(super) fn element_has(&mut self, code: &mut Code, global: GlobalId, key: Addr) -> Value {
+        let (map, _) = self.array(global);
+        let found = self.lookup(code, map, key);
+        // A pointer may not become a number, not even by comparison in a register: the answer comes by two ways.
+        let (yes, no) = (code.block(), code.block());
+        let (done, answer) = code.block_with();
+        code.branch_if(IntCC::NotEqual, found, 0, yes, no);
+        for (block, number) in [(yes, 1), (no, 0)] {
+            code.to(block);
+            let number = code.k(number);
+            code.jump(done, &[number]);
+        }
+        code.to(done);
+        answer
+    }
+
+    /// Deletes an element; it is no error where there is none.
+    pub(super) fn element_delete(&mut self, code: &mut Code, global: GlobalId, key: Addr) {
+        let (map, _) = self.array(global);
+        let (map, key) = (self.map(code, map), code.pointer(key));
+        self.helper(code, helper::MAP_DELETE_ELEM, &[map, key]);
+    }
+}
