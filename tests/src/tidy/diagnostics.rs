@@ -76,12 +76,15 @@ mod tests {
 
     #[test]
     fn codes_are_found_and_missed() {
-        let code = "f(\"check::type\", \"std\")\n#[cfg(test)]\nmod tests { \"check::other\" }\n";
+        let code = "f(\"check::never-seen\", \"std\")\n#[cfg(test)]\nmod tests { \"check::other\" }\n";
         let explain = "# Codes\n\n## check::gone\n\ntext\n";
         let files = [("lang/src/a.rs", code), (EXPLAIN, explain)];
         let tree = Tree { files: files.iter().map(|(p, t)| SourceFile::new((*p).into(), (*t).into())).collect() };
-        assert_eq!(codes(&tree).into_iter().collect::<Vec<_>>(), [("check::type".into(), "lang/src/a.rs:1".into())]);
+        assert_eq!(
+            codes(&tree).into_iter().collect::<Vec<_>>(),
+            [("check::never-seen".into(), "lang/src/a.rs:1".into())]
+        );
         assert_eq!(explained(&tree).len(), 2);
-        assert!(tested(&tree).iter().any(|complaint| complaint.contains("no test provokes `check::type`")));
+        assert!(tested(&tree).iter().any(|complaint| complaint.contains("no test provokes `check::never-seen`")));
     }
 }
