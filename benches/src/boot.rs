@@ -79,7 +79,7 @@ const GETPPID_KPROBE: Others = Others { c: "644", bpftrace: "649", systemtap: "7
 
 const RECORDED: &str =
     "  C (libbpf, per-CPU hash), bpftrace (slab: 0.23 fentry; getppid: 0.27, 0.17 has 737 and 953) and SystemTap 4.8
-  (kprobe): recorded constants, not measured now; source: LAB.md, the project's lab notes, 6.1 under -icount.
+  (kprobe): recorded constants, not measured now: the founders' measurements of 2026 on the same 6.1 under -icount.
   * it stopped itself: overload";
 
 /// Boots, measures and prints.
