@@ -26,17 +26,15 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 let key = self.key(*global, keys);
                 self.target.print_histogram(&mut self.code, *global, key, e.at);
             }
-            ExprKind::And(a, b) | ExprKind::Or(a, b) => self.effect_of_logic(e, a, b),
+            ExprKind::And(..) | ExprKind::Or(..) => {
+                let end = self.code.block();
+                self.cond(e, end, end);
+                self.to(end);
+            }
             // The parts of anything else may still do something: a function that reads kernel memory may fault.
             _ if e.ty == Type::String => drop(self.text(e)),
             _ => drop(self.long(e)),
         }
-    }
-
-    fn effect_of_logic(&mut self, e: &Expr, _: &Expr, _: &Expr) {
-        let end = self.code.block();
-        self.cond(e, end, end);
-        self.to(end);
     }
 
     /// A value of any type.

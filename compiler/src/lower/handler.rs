@@ -121,7 +121,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
             StmtKind::Block(stmts) => self.stmts(stmts),
             StmtKind::If(cond, then, other) => self.if_else(cond, then, other.as_deref()),
             StmtKind::Loop { cond, step, body } => self.repeat(cond, step.as_ref(), body, stmt.span),
-            StmtKind::Foreach(walk) => self.foreach(walk, stmt.span),
+            StmtKind::Foreach(walk) => self.foreach(walk),
             StmtKind::Break => self.leave_loop(|l| l.done),
             StmtKind::Continue => self.leave_loop(|l| l.next),
             StmtKind::Next => {
@@ -200,7 +200,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         self.ended = true;
     }
 
-    fn foreach(&mut self, walk: &Foreach, span: Span) {
+    fn foreach(&mut self, walk: &Foreach) {
         let limit = match &walk.limit {
             Some(limit) => self.long(limit),
             None => self.code.k(-1),
@@ -213,7 +213,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         let found = self.target.walk_next(&mut self.code, handle);
         self.code.b.ins().brif(found, body, &[found.into()], done, &[]);
         self.to(body);
-        self.bind(walk, Addr::at(key), span);
+        self.bind(walk, Addr::at(key));
         self.loops.push(Loop { next, done });
         self.stmt(&walk.body);
         self.loops.pop();
@@ -225,7 +225,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
     }
 
     /// Sets the variables of a walk from the key at an address.
-    fn bind(&mut self, walk: &Foreach, key: Addr, _: Span) {
+    fn bind(&mut self, walk: &Foreach, key: Addr) {
         let Some(array) = self.plan.array(walk.global) else { return };
         let parts: Vec<KeyPart> = array.key.clone();
         for (local, part) in walk.keys.iter().zip(parts) {

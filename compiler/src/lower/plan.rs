@@ -69,7 +69,7 @@ pub fn plan(program: &mut Program, options: &Options) -> Plan {
     let needs = needs(program);
     let mut plan = Plan { max_string: options.max_string, stack_frames: options.max_backtrace, ..Plan::default() };
     plan.contended = program.globals.iter().map(|global| global.kernel_writers > 1).collect();
-    plan.losses = losses(program, &needs, options);
+    plan.losses = losses(program, &needs);
     plan.state_size = state::loss(plan.losses.len() as u32);
     if needs.handlers {
         // Its size is known at the end; its place is first, so that every program can refer to it.
@@ -137,7 +137,7 @@ fn needs(program: &mut Program) -> Needs {
     needs
 }
 
-fn losses(program: &Program, needs: &Needs, _: &Options) -> Vec<Loss> {
+fn losses(program: &Program, needs: &Needs) -> Vec<Loss> {
     if !needs.handlers {
         return Vec::new();
     }

@@ -1,6 +1,6 @@
 //! `<<<` in the kernel: one lookup, then plain additions to this CPU's value.
 
-use super::{Kernel, PTRCHK, namespace};
+use super::{ANY, Kernel, NOEXIST, PTRCHK, namespace};
 use crate::hir::GlobalId;
 use crate::image::{Loss, MapRole, Storage, Value as Element};
 use crate::lower::code::{Addr, Code};
@@ -8,10 +8,6 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use tapster_runtime_ebpf::aggregate::{Histogram, LOG_ZERO, Layout};
-
-/// `BPF_ANY`, `BPF_NOEXIST` of include/uapi/linux/bpf.h.
-const ANY: i64 = 0;
-const NOEXIST: i64 = 1;
 
 impl Kernel<'_> {
     /// Adds to a statistic without key.

@@ -1,6 +1,6 @@
 //! Elements of arrays in the kernel: a hash map that user space reads, too.
 
-use super::{Kernel, helper};
+use super::{ANY, Kernel, NOEXIST, helper};
 use crate::hir::GlobalId;
 use crate::image::Value as Element;
 use crate::lower::code::{Addr, Code};
@@ -10,10 +10,6 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use tapster_lang::Span;
 use tapster_runtime_ebpf::record::Fault;
-
-/// `BPF_ANY`, `BPF_NOEXIST` of include/uapi/linux/bpf.h.
-const ANY: i64 = 0;
-const NOEXIST: i64 = 1;
 
 impl Kernel<'_> {
     /// The map and the elements of an array.

@@ -1,6 +1,6 @@
 //! Stacks and wide strings as handles: the bytes go into a map once, the handle is their hash.
 
-use super::{Kernel, PTRADD, PTRCHK, helper, namespace};
+use super::{Kernel, NOEXIST, PTRADD, PTRCHK, helper, namespace};
 use crate::image::{Loss, MapRole};
 use crate::lower::code::{Addr, Code};
 use crate::lower::target::Text;
@@ -9,7 +9,6 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use tapster_runtime_ebpf::intern::{FACTOR, NONE, SEED, stack};
 
-const NOEXIST: i64 = 1;
 /// `-EEXIST`: another CPU was first, with the same bytes.
 const EXISTS: i64 = -17;
 

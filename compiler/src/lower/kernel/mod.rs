@@ -40,6 +40,11 @@ pub const PTRCHK: u32 = 0;
 /// The pseudo-instruction that adds an index, bounded already, to a pointer.
 pub const PTRADD: u32 = 1;
 
+/// `BPF_ANY` of include/uapi/linux/bpf.h: an update sets the element, there or not.
+const ANY: i64 = 0;
+/// `BPF_NOEXIST`: an update sets the element only where there is none.
+const NOEXIST: i64 = 1;
+
 /// What differs between the program types.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgramFacts {
