@@ -19,9 +19,6 @@ pub fn clif(lowered: &Lowered) -> String {
     text
 }
 
-/// `BPF_LD | BPF_IMM | BPF_DW`: the one instruction that takes two slots.
-const WIDE_LOAD: u8 = 0x18;
-
 /// The eBPF instructions of all kernel handlers, with the script's lines between them.
 pub fn bpf(image: &Image, sources: &SourceMap) -> String {
     let mut text = String::new();
@@ -37,7 +34,7 @@ pub fn bpf(image: &Image, sources: &SourceMap) -> String {
             let map = program.map_refs.iter().find(|r| r.insn as usize == insn);
             let map = map.map_or(String::new(), |r| format!(" ; {}", image.maps[r.map].name));
             let _ = writeln!(text, "  {line}{map}");
-            insn += if program.insns[insn].code == WIDE_LOAD { 2 } else { 1 };
+            insn += 1 + usize::from(program.insns[insn].is_wide());
         }
         text.push('\n');
     }

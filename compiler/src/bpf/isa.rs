@@ -102,7 +102,7 @@ impl Insn {
     }
 
     /// Whether the next slot is the second half of this instruction.
-    pub(super) const fn is_wide(self) -> bool {
+    pub const fn is_wide(self) -> bool {
         self.code == WIDE_LOAD
     }
 }

@@ -36,8 +36,8 @@ fn round(globals: &mut [Global], handler: &mut Handler, max: u32) -> bool {
             grow.extend(walk.keys.iter().zip(keys).map(|(local, key)| (Place::Local(*local), key.shape)));
             grow.extend(walk.value.map(|local| (Place::Local(local), global.value.shape)));
         }
-        if let StmtKind::Delete(Target::Element(global, keys)) = &stmt.kind {
-            deleted.extend(keys.iter().enumerate().map(|(nth, key)| (Place::Key(*global, nth), key.clone())));
+        if let StmtKind::Delete(target) = &stmt.kind {
+            deleted.extend(keys_of(target).map(|(place, key)| (place, key.clone())));
         }
     });
     let locals_now: Vec<Local> = locals.clone();
@@ -49,7 +49,7 @@ fn round(globals: &mut [Global], handler: &mut Handler, max: u32) -> bool {
                 if op.is_none() {
                     grow.push((Place::of(target), of(value)));
                 }
-                grow.extend(keys_of(target).into_iter().flatten().map(|(place, key)| (place, of(key))));
+                grow.extend(keys_of(target).map(|(place, key)| (place, of(key))));
             }
             // A lookup counts, too: a key that is cut to the length of those stored could be taken for one of them.
             ExprKind::Aggregate(global, keys, _)
@@ -57,25 +57,25 @@ fn round(globals: &mut [Global], handler: &mut Handler, max: u32) -> bool {
             | ExprKind::Stat(_, global, keys)
             | ExprKind::In(global, keys)
             | ExprKind::PrintHistogram(global, keys) => {
-                grow.extend(keys.iter().enumerate().map(|(nth, key)| (Place::Key(*global, nth), of(key))));
+                grow.extend(places(*global, keys).map(|(place, key)| (place, of(key))));
             }
-            ExprKind::Step(target, ..) => {
-                grow.extend(keys_of(target).into_iter().flatten().map(|(place, key)| (place, of(key))));
-            }
+            ExprKind::Step(target, ..) => grow.extend(keys_of(target).map(|(place, key)| (place, of(key)))),
             _ => {}
         }
     });
     grow.into_iter().fold(false, |changed, (place, shape)| changed | place.grow(globals, handler, shape, max))
 }
 
-/// Keys that a write to this target stores.
-fn keys_of(target: &Target) -> Option<impl Iterator<Item = (Place, &Expr)>> {
+/// Keys in a target, each with the part of the array's key that must hold it.
+fn keys_of(target: &Target) -> impl Iterator<Item = (Place, &Expr)> {
     match target {
-        Target::Element(global, keys) => {
-            Some(keys.iter().enumerate().map(|(nth, key)| (Place::Key(*global, nth), key)))
-        }
-        Target::Local(_) | Target::Global(_) => None,
+        Target::Element(global, keys) => places(*global, keys),
+        Target::Local(_) | Target::Global(_) => places(0, &[]),
     }
+}
+
+fn places(global: usize, keys: &[Expr]) -> impl Iterator<Item = (Place, &Expr)> {
+    keys.iter().enumerate().map(move |(nth, key)| (Place::Key(global, nth), key))
 }
 
 /// A variable that may grow.

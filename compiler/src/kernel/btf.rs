@@ -176,11 +176,6 @@ impl<'a> Btf<'a> {
         found
     }
 
-    /// The structure or union with this name.
-    pub fn find_record(&'a self, name: &str) -> Option<TypeId> {
-        self.find(Kind::Struct, name).or_else(|| self.find(Kind::Union, name))
-    }
-
     /// Names of all types of a kind, for suggestions.
     pub fn names(&'a self, kind: Kind) -> impl Iterator<Item = &'a str> {
         self.walk()

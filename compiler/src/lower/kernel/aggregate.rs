@@ -73,9 +73,12 @@ impl Kernel<'_> {
     fn zeros(&mut self, code: &mut Code, bytes: u32) -> Addr {
         let area = match self.zero_area {
             Some((area, size)) if size >= bytes => area,
-            _ => self.reserve(bytes),
+            _ => {
+                let area = self.reserve(bytes);
+                self.zero_area = Some((area, bytes));
+                area
+            }
         };
-        self.zero_area = Some((area, bytes));
         self.scratch_at(code, area)
     }
 }

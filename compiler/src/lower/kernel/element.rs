@@ -7,7 +7,7 @@ use crate::lower::code::{Addr, Code};
 use crate::lower::target::{Raise, Target};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use tapster_lang::Span;
 use tapster_runtime_ebpf::record::Fault;
 
@@ -45,17 +45,18 @@ impl Kernel<'_> {
     pub(super) fn element_set(&mut self, code: &mut Code, global: GlobalId, key: Addr, from: Addr, span: Span) {
         let (map, _) = self.array(global);
         let failed = self.update(code, map, key, from, ANY);
-        self.check_room(code, global, failed, span);
-    }
-
-    fn check_room(&mut self, code: &mut Code, global: GlobalId, failed: Value, span: Span) {
         let (full, ok) = (code.block(), code.block());
         code.branch_if(IntCC::NotEqual, failed, 0, full, ok);
+        self.overflow(code, full, global, span);
+        code.to(ok);
+    }
+
+    /// Fills the block that is reached when an array is full.
+    fn overflow(&mut self, code: &mut Code, full: Block, global: GlobalId, span: Span) {
         code.to(full);
         code.cold(full);
         let detail = code.k(global as i64);
         self.raise(code, Raise { fault: Fault::ArrayOverflow, detail: Some(detail), span });
-        code.to(ok);
     }
 
     /// Adds to an element atomically, and gives the new value. Whoever inserts first wins; the other adds to it.
@@ -81,10 +82,7 @@ impl Kernel<'_> {
         let found = self.lookup(code, map, key);
         let full = code.block();
         code.b.ins().brif(found, hit, &[found.into()], full, &[]);
-        code.to(full);
-        code.cold(full);
-        let detail = code.k(global as i64);
-        self.raise(code, Raise { fault: Fault::ArrayOverflow, detail: Some(detail), span });
+        self.overflow(code, full, global, span);
         code.to(done);
         new
     }
@@ -93,17 +91,8 @@ impl Kernel<'_> {
     pub(super) fn element_has(&mut self, code: &mut Code, global: GlobalId, key: Addr) -> Value {
         let (map, _) = self.array(global);
         let found = self.lookup(code, map, key);
-        // A pointer may not become a number, not even by comparison in a register: the answer comes by two ways.
-        let (yes, no) = (code.block(), code.block());
-        let (done, answer) = code.block_with();
-        code.branch_if(IntCC::NotEqual, found, 0, yes, no);
-        for (block, number) in [(yes, 1), (no, 0)] {
-            code.to(block);
-            let number = code.k(number);
-            code.jump(done, &[number]);
-        }
-        code.to(done);
-        answer
+        let null = code.k(0);
+        code.compare(IntCC::NotEqual, found, null)
     }
 
     /// Deletes an element; it is no error where there is none.
