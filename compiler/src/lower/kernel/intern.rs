@@ -5,7 +5,7 @@ use crate::image::{Loss, MapRole};
 use crate::lower::code::{Addr, Code};
 use crate::lower::target::Text;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use tapster_runtime_ebpf::intern::{FACTOR, NONE, SEED, stack};
 
@@ -119,6 +119,8 @@ impl Kernel<'_> {
         code.branch_if(IntCC::Equal, failed, 0, done, other);
         code.to(other);
         code.cold(other);
+        // Half a register: before 6.4 the operations of maps return an `int`, and what stands above it is not said.
+        let failed = code.b.ins().ireduce(I32, failed);
         code.branch_if(IntCC::Equal, failed, EXISTS, done, lost);
         code.to(lost);
         code.cold(lost);
