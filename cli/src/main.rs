@@ -4,6 +4,8 @@
 
 mod args;
 mod explain;
+mod limits;
+mod passes;
 mod pipeline;
 mod report;
 

@@ -1,17 +1,21 @@
 //! From text to output, one step a line.
 
-use crate::args::{Emit, Options, Source};
+use crate::args::{Goal, Options, Source};
+use crate::passes::{Pass, Passes};
 use crate::report::Reporter;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tapster_compiler::check::check;
 use tapster_compiler::compile;
+use tapster_compiler::image::Image;
+use tapster_compiler::library;
+use tapster_compiler::list::Listing;
 use tapster_compiler::world::World;
 use tapster_lang::diagnostic::describe_token_at;
 use tapster_lang::parse::parse;
-use tapster_lang::preprocess::{Environment, Macros};
+use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap, ast};
 use tapster_runtime::{LoadError, Machine, Session, host};
 
@@ -20,43 +24,58 @@ struct Failed;
 
 /// Runs a script, or prints what was asked for.
 pub fn run(options: &Options, started: Instant) -> ExitCode {
-    match steps(options, started) {
-        Ok(code) => ExitCode::from(code),
-        Err(Failed) => ExitCode::FAILURE,
+    let reporter = Reporter::new(options);
+    let mut passes = Passes::begin(options, &reporter, started);
+    let code = steps(options, started, &reporter, &mut passes).unwrap_or(1);
+    if code != 0 {
+        passes.failed();
     }
+    ExitCode::from(code)
 }
 
-fn steps(options: &Options, started: Instant) -> Result<u8, Failed> {
-    let reporter = Reporter::new(options);
+fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut Passes) -> Result<u8, Failed> {
+    if passes.verbose() > 0 {
+        reporter.notes(&options.idle);
+    }
     let machine = Machine::new();
-    let (name, text) = read(&options.source, &reporter)?;
+    let (name, text) = read(&options.source, reporter)?;
     let mut sources = SourceMap::new();
     let file = sources.add_bytes(name.clone(), &text);
-    let script = parse_script(file, &mut sources, options, &machine, &reporter)?;
-    if options.emit == Some(Emit::Ast) {
-        return shown(&tapster_lang::print::print(&name, &script));
+    let scripts = parse_scripts((file, &text), &mut sources, options, &machine, reporter)?;
+    passes.done(|| format!("parsed user script and {}", count(scripts.len() - 1, "library script")));
+    if options.goal == Goal::Ast {
+        return shown(&tapster_lang::print::print(&name, &scripts[0]));
     }
-    let mut checked = check(&[script], &machine, &options.check).map_err(|all| reporter.all(&all, &sources))?;
-    reporter.warnings(&checked.warnings, &sources);
+    let mut checked = check(&scripts, &machine, &options.check).map_err(|all| reporter.all(&all, &sources))?;
+    reporter.warn(&checked.warnings, &sources)?;
     reporter.notes(&checked.notes);
-    if options.emit == Some(Emit::Hir) {
-        return shown(&checked.program.to_string());
+    let bodies = passes.verbose() > 0;
+    let listing = || Listing::new(&checked.program, !options.check.elide);
+    passes.done(|| format!("analyzed script: {}", listing().counts()));
+    match options.goal {
+        Goal::Hir if checked.late.is_empty() => return shown(&checked.program.to_string()),
+        Goal::List => return shown(&listing().text(&scripts, bodies)),
+        _ if !checked.late.is_empty() => return Err(reporter.all(&checked.late, &sources)),
+        _ => drop(scripts),
     }
     let lowered = compile::lower_checked(&mut checked, &options.check);
-    if options.emit == Some(Emit::Clif) {
+    passes.done(|| "translated to Cranelift IR".into());
+    if options.goal == Goal::Clif {
         return shown(&tapster_compiler::emit::clif(&lowered));
     }
     let image = compile::image(&checked, lowered, &sources, &machine, &host::table())
         .map_err(|all| reporter.all(&all, &sources))?;
-    match options.emit {
-        Some(Emit::Bpf) => return shown(&tapster_compiler::emit::bpf(&image, &sources)),
-        Some(Emit::Image) => return shown(&tapster_compiler::emit::image(&image)),
-        Some(Emit::Obj) => return object(&image, &sources, &reporter),
-        _ => {}
-    }
     drop(checked);
-    let sources = Rc::new(sources);
-    run_image(image, Rc::clone(&sources), options, started).map_err(|error| reporter.load(&error, &sources))
+    match options.goal {
+        Goal::Bpf => shown(&tapster_compiler::emit::bpf(&image, &sources)),
+        Goal::Image => shown(&tapster_compiler::emit::image(&image)),
+        Goal::Object => object(&image, &sources, reporter),
+        Goal::Compiled => {
+            passes.done(|| compiled(&image));
+            Ok(0)
+        }
+        _ => run_image(image, sources, options, reporter, passes, started),
+    }
 }
 
 fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Failed> {
@@ -80,22 +99,30 @@ fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Faile
     })
 }
 
-fn parse_script(
-    file: tapster_lang::FileId,
+/// Parses the user's script and what it needs of the library.
+fn parse_scripts(
+    (file, text): (tapster_lang::FileId, &[u8]),
     sources: &mut SourceMap,
     options: &Options,
     machine: &Machine,
     reporter: &Reporter,
-) -> Result<ast::Script, Failed> {
+) -> Result<Vec<ast::Script>, Failed> {
     let environment = Environment {
         args: &options.args,
+        guru: options.guru,
         kernel_release: machine.release(),
         arch: std::env::consts::ARCH,
         ..Environment::default()
     };
-    let parsed = parse(file, sources, &environment, &Macros::default()).map_err(|all| reporter.all(&all, sources))?;
-    reporter.warnings(&parsed.warnings, sources);
-    Ok(parsed.script)
+    let macros = library::macros(text, sources, &environment).map_err(|all| reporter.all(&all, sources))?;
+    let parsed = parse(file, sources, &environment, &macros).map_err(|all| {
+        reporter.parse_errors(&all, sources);
+        Failed
+    })?;
+    reporter.warn(&parsed.warnings, sources)?;
+    let mut scripts = vec![parsed.script];
+    library::complete(&mut scripts, sources, &environment, &macros).map_err(|all| reporter.all(&all, sources))?;
+    Ok(scripts)
 }
 
 /// Prints a representation.
@@ -105,7 +132,7 @@ fn shown(text: &str) -> Result<u8, Failed> {
     Ok(0)
 }
 
-fn object(image: &tapster_compiler::image::Image, sources: &SourceMap, reporter: &Reporter) -> Result<u8, Failed> {
+fn object(image: &Image, sources: &SourceMap, reporter: &Reporter) -> Result<u8, Failed> {
     let bytes = tapster_compiler::emit::object(image, sources).map_err(|error| {
         reporter.line(&format!("error: {error}"));
         Failed
@@ -116,22 +143,51 @@ fn object(image: &tapster_compiler::image::Image, sources: &SourceMap, reporter:
     }
 }
 
+/// What became of a script.
+fn compiled(image: &Image) -> String {
+    let instructions: usize = image.programs.iter().map(|program| program.insns.len()).sum();
+    format!(
+        "compiled into {} with {} and {}",
+        count(image.programs.len(), "eBPF program"),
+        count(instructions, "instruction"),
+        count(image.handlers.len(), "native handler")
+    )
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 fn run_image(
-    image: tapster_compiler::image::Image,
-    sources: Rc<SourceMap>,
+    image: Image,
+    sources: SourceMap,
     options: &Options,
+    reporter: &Reporter,
+    passes: &mut Passes,
     started: Instant,
-) -> Result<u8, LoadError> {
+) -> Result<u8, Failed> {
+    let sources = Rc::new(sources);
+    let places = Rc::clone(&sources);
     let session = tapster_runtime::Options {
-        verbose: options.verbose,
+        verbose: options.verbose[Pass::Run.index()],
         strict: options.strict,
-        timeout: options.timeout.map(Duration::from_secs),
+        timeout: options.timeout,
         errors_max: options.errors_max,
+        suppress_errors: options.suppress_errors,
         started,
-        place: Box::new(move |position| describe_token_at(&sources, position)),
+        place: Box::new(move |position| describe_token_at(&places, position)),
         ..tapster_runtime::Options::default()
     };
-    let outcome = Session::load(image, session)?.begin().attach()?.run().finish();
+    let failed = |error: LoadError| reporter.load(&error, &sources);
+    let made = compiled(&image);
+    let session = Session::load(image, session).map_err(failed)?;
+    passes.done(|| format!("{made}, loaded"));
+    if options.goal == Goal::Loaded {
+        return Ok(0);
+    }
+    passes.running();
+    let outcome = session.begin().attach().map_err(failed)?.run().finish();
+    passes.done(|| "run completed".into());
     Ok(outcome.code as u8)
 }
 
@@ -140,6 +196,11 @@ impl Reporter {
     fn all(&self, errors: &[Diagnostic], sources: &SourceMap) -> Failed {
         self.diagnostics(errors, sources);
         Failed
+    }
+
+    /// Says warnings; fails where they are taken for errors.
+    fn warn(&self, warnings: &[Diagnostic], sources: &SourceMap) -> Result<(), Failed> {
+        if self.warnings(warnings, sources) { Ok(()) } else { Err(Failed) }
     }
 
     fn load(&self, error: &LoadError, sources: &SourceMap) -> Failed {

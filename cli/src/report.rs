@@ -2,8 +2,8 @@
 
 use crate::args::Options;
 use std::io::{IsTerminal, Write};
-use tapster_lang::diagnostic::{Format, render_all};
-use tapster_lang::{Diagnostic, SourceMap, Span};
+use tapster_lang::diagnostic::{Format, Kind, render_all};
+use tapster_lang::{Diagnostic, Severity, SourceMap, Span};
 use tapster_runtime::{LoadError, Rejection};
 
 /// Columns where nobody tells.
@@ -15,6 +15,7 @@ pub struct Reporter {
     colour: bool,
     width: usize,
     quiet: bool,
+    strict: bool,
 }
 
 impl Reporter {
@@ -23,7 +24,8 @@ impl Reporter {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let width = columns.unwrap_or(WIDTH).clamp(40, 160);
-        Reporter { format: options.format, colour, width, quiet: options.no_warnings }
+        let strict = options.warnings_are_errors;
+        Reporter { format: options.format, colour, width, quiet: options.no_warnings, strict }
     }
 
     /// A line as it is.
@@ -38,11 +40,25 @@ impl Reporter {
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 
-    /// Warnings, unless they are hidden.
-    pub fn warnings(&self, all: &[Diagnostic], sources: &SourceMap) {
-        if !self.quiet && !all.is_empty() {
-            self.diagnostics(all, sources);
+    /// Errors of the parser, and as SystemTap does, their number.
+    pub fn parse_errors(&self, all: &[Diagnostic], sources: &SourceMap) {
+        self.diagnostics(all, sources);
+        let number = all.iter().filter(|error| error.kind == Kind::Parse && error.severity == Severity::Error).count();
+        if self.format == Format::Stap && number > 0 {
+            self.line(&format!("{number} parse error{}.", if number == 1 { "" } else { "s" }));
         }
+    }
+
+    /// Warnings, unless they are hidden. Whether the script may go on: with `-W` what is warned about ends it.
+    pub fn warnings(&self, all: &[Diagnostic], sources: &SourceMap) -> bool {
+        if self.quiet || all.is_empty() {
+            return true;
+        }
+        self.diagnostics(all, sources);
+        if self.strict && self.format == Format::Fancy {
+            self.line("error: -W takes warnings for errors");
+        }
+        !self.strict
     }
 
     /// Names that were translated, one line each.

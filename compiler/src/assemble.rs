@@ -1,15 +1,16 @@
 //! Puts an image together: both back ends are run here, and what they leave open is filled in.
 
 use crate::bpf::btf_writer::{Btf, Linkage, SourceLine};
-use crate::bpf::{self, CompileError, Linked, Pseudo, Reloc, Symbol};
+use crate::bpf::{self, CompileError, Linked, Pseudo, Reloc, STACK_BYTES_MAX, Symbol};
 use crate::hir;
 use crate::host::HostTable;
-use crate::image::{Image, MapRef, MapRole, Program, UserHandler};
+use crate::image::{Handoff, Image, Map, MapKind, MapRef, MapRole, Program, UserHandler, When};
 use crate::lower::kernel::{PTRADD, namespace};
-use crate::lower::{KernelHandler, Lowered, map_name};
+use crate::lower::{KernelHandler, Lowered, home_size, map_name};
 use crate::native;
 use crate::world::Features;
 use tapster_lang::{Diagnostic, SourceMap};
+use tapster_runtime_ebpf::record::event;
 
 /// Compiles every handler and makes the image.
 pub fn assemble(
@@ -19,7 +20,8 @@ pub fn assemble(
     features: Features,
     host: &HostTable,
 ) -> Result<Image, Vec<Diagnostic>> {
-    let Lowered { plan, kernel, user } = lowered;
+    let Lowered { plan, kernel, user, functions } = lowered;
+    let max_string = plan.max_string;
     let mut image = Image {
         maps: plan.maps,
         globals: plan.globals,
@@ -27,9 +29,14 @@ pub fn assemble(
         state_init: plan.state_init,
         losses: plan.losses,
         formats: program.formats.clone(),
+        regexes: program.regexes.iter().map(|regex| regex.text.clone()).collect(),
         stack_frames: plan.stack_frames,
+        max_action: plan.max_action,
+        max_action_interruptible: plan.max_action_interruptible,
         ..Image::default()
     };
+    image.constants = plan.constants.into_bytes();
+    image.maps.extend(constants_map(&image.constants));
     let mut btf = Btf::new();
     let mut errors = Vec::new();
     for handler in &kernel {
@@ -42,16 +49,47 @@ pub fn assemble(
         return Err(errors);
     }
     image.btf = btf.to_bytes();
-    image.native = native::compile(&user, host);
+    image.native = native::compile(&user, &functions, host);
     image.handlers = user
         .iter()
         .enumerate()
         .map(|(entry, handler)| {
             let probe = &program.probes[handler.probe];
-            UserHandler { when: handler.when, probe: probe.point.clone(), entry, span: probe.span }
+            UserHandler {
+                when: handler.when,
+                probe: probe.point.clone(),
+                name: probe.name.clone(),
+                entry,
+                span: probe.span,
+                condition: None,
+            }
         })
         .collect();
+    let rests = image.handlers.iter().enumerate().filter(|(_, handler)| handler.when == When::Handoff);
+    image.handoffs = rests
+        .zip(&program.handoffs)
+        .map(|((handler, _), handoff)| Handoff { handler, size: handoff_size(handoff, max_string) })
+        .collect();
     Ok(image)
+}
+
+/// Bytes behind the header of a handoff's record.
+fn handoff_size(handoff: &hir::Handoff, max_string: u32) -> u32 {
+    let size = |local: &usize| home_size(handoff.handler.locals[*local].slot, max_string);
+    event::SIZE + handoff.captures.iter().map(size).sum::<u32>()
+}
+
+/// The map of the constants, if there are any.
+fn constants_map(bytes: &[u8]) -> Option<Map> {
+    (!bytes.is_empty()).then(|| Map {
+        name: "constants".into(),
+        kind: MapKind::Array,
+        key_size: 4,
+        value_size: bytes.len() as u32,
+        max_entries: 1,
+        mmapable: false,
+        role: MapRole::Constants,
+    })
 }
 
 fn kernel_program(
@@ -62,22 +100,33 @@ fn kernel_program(
     sources: &SourceMap,
     features: Features,
 ) -> Result<Program, CompileError> {
-    let state = image.maps.iter().position(|map| map.role == MapRole::State).unwrap_or(0);
+    let place = |role| image.maps.iter().position(|map| map.role == role).unwrap_or(0);
+    let (state, constants) = (place(MapRole::State), place(MapRole::Constants));
     let resolve = |space: u32, index: u32| match space {
         namespace::HELPER => Symbol::Helper(index),
         namespace::KFUNC => Symbol::Kfunc(index),
         namespace::MAP => Symbol::Map(index as usize),
         namespace::STATE => Symbol::MapValue { map: state, offset: index },
+        namespace::CONSTANTS => Symbol::MapValue { map: constants, offset: index },
+        namespace::CALLBACK => Symbol::Subprogram(1 + index as usize),
         _ if index == PTRADD => Symbol::Pseudo(Pseudo::PtrAdd),
         _ => Symbol::Pseudo(Pseudo::PtrChk),
     };
-    let code = bpf::compile(&handler.func, &resolve, &bpf::Options { cpu_v4: features.cpu_v4 })?;
-    let linked = bpf::link(&[code], 0);
+    let options = bpf::Options { cpu_v4: features.cpu_v4 };
+    let functions = core::iter::once(&handler.func).chain(&handler.callbacks);
+    let codes: Vec<bpf::Code> =
+        functions.map(|func| bpf::compile(func, &resolve, &options)).collect::<Result<_, _>>()?;
+    let linked = bpf::link(&codes, 0);
+    if linked.stack_bytes > STACK_BYTES_MAX {
+        return Err(CompileError::stack(&codes));
+    }
     let probe = &program.probes[handler.probe];
     let hir::Place::Kernel { attach, why } = &probe.place else { unreachable!("only kernel handlers come here") };
     let name = map_name(&format!("p{}_{}", handler.probe, target_name(attach)));
     let entry = btf.entry(&name, Linkage::Static);
-    let func_info = Btf::func_info(&linked, &|_| entry);
+    let callbacks: Vec<_> =
+        (0..handler.callbacks.len()).map(|nth| btf.subprogram(&format!("{name}_{nth}"), 2)).collect();
+    let func_info = Btf::func_info(&linked, &|nth| if nth == 0 { entry } else { callbacks[nth - 1] });
     let line_info = btf.line_info(&linked, &|position| source_line(sources, position));
     Ok(Program {
         name,
@@ -97,7 +146,7 @@ fn target_name(attach: &crate::image::Attach) -> &str {
     use crate::image::Attach;
     match attach {
         Attach::Fentry { function, .. } | Attach::Kprobe { function } => function,
-        Attach::BtfTracepoint { name, .. } => name,
+        Attach::BtfTracepoint { name, .. } | Attach::RawTracepoint { name } => name,
         Attach::KprobeMulti { functions } => functions.first().map_or("multi", String::as_str),
     }
 }

@@ -10,7 +10,8 @@ use tapster_lang::SourceMap;
 
 /// The Cranelift IR of all handlers.
 pub fn clif(lowered: &Lowered) -> String {
-    let kernel = lowered.kernel.iter().map(|handler| ("kernel", &handler.func));
+    let kernel = lowered.kernel.iter().flat_map(|handler| core::iter::once(&handler.func).chain(&handler.callbacks));
+    let kernel = kernel.map(|func| ("kernel", func));
     let user = lowered.user.iter().map(|handler| ("user", &handler.func));
     let mut text = String::new();
     for (side, func) in kernel.chain(user) {
@@ -105,7 +106,9 @@ fn key(kind: KeyKind) -> String {
 /// The kernel handlers as an ELF object.
 pub fn object(image: &Image, sources: &SourceMap) -> Result<Vec<u8>, object::ObjectError> {
     let maps: Vec<object::Map> = image.maps.iter().map(object_map).collect();
-    let linked: Vec<Linked> = image.programs.iter().enumerate().map(|(n, p)| relink(n, p)).collect();
+    let names: Vec<(String, usize)> = image.programs.iter().flat_map(functions_of).collect();
+    let mut first = 0;
+    let linked: Vec<Linked> = image.programs.iter().map(|program| relink(&mut first, program)).collect();
     let sections: Vec<String> = image.programs.iter().map(|program| program.attach.section()).collect();
     let programs: Vec<object::Program> = image
         .programs
@@ -115,7 +118,7 @@ pub fn object(image: &Image, sources: &SourceMap) -> Result<Vec<u8>, object::Obj
         .map(|((program, linked), section)| object::Program { name: &program.name, section, linked })
         .collect();
     let functions: Vec<object::Function> =
-        image.programs.iter().map(|program| object::Function { name: &program.name, args: 1 }).collect();
+        names.iter().map(|(name, args)| object::Function { name, args: *args }).collect();
     let source = |position| source_line(sources, position);
     object::write(&object::Contents {
         maps: &maps,
@@ -139,15 +142,26 @@ fn object_map(map: &crate::image::Map) -> object::Map<'_> {
     }
 }
 
-fn relink(number: usize, program: &Program) -> Linked {
+/// The name and the number of arguments of a program and of its loops.
+fn functions_of(program: &Program) -> impl Iterator<Item = (String, usize)> {
+    let loops = (1..program.func_info.len()).map(|nth| (format!("{}_{}", program.name, nth - 1), 2));
+    core::iter::once((program.name.clone(), 1)).chain(loops)
+}
+
+/// A program as it was linked; its functions are numbered from `first` on.
+fn relink(first: &mut usize, program: &Program) -> Linked {
     let reloc = |r: &crate::image::MapRef| {
         let reloc = if r.value { Reloc::MapValue { map: r.map } } else { Reloc::Map(r.map) };
         (r.insn as usize, reloc)
     };
+    let number = |info: &crate::image::FuncInfo| {
+        *first += 1;
+        (info.insn_off as usize, *first - 1)
+    };
     Linked {
         insns: program.insns.clone(),
         map_relocs: program.map_refs.iter().map(reloc).collect(),
-        functions: vec![(0, number)],
+        functions: program.func_info.iter().map(number).collect(),
         lines: program.positions.iter().map(|(insn, position)| (*insn as usize, *position)).collect(),
         stack_bytes: 0,
     }

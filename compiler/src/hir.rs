@@ -4,6 +4,7 @@
 //! several places has become several probes, each with its own copy of the handler, as `$variables` differ by place.
 
 pub mod print;
+pub mod reach;
 pub mod types;
 pub mod walk;
 
@@ -13,6 +14,7 @@ use crate::host::{Extractor, Sort};
 use crate::image::{Attach, Format};
 use crate::intrinsic::Intrinsic;
 use crate::kernel::btf::TypeId;
+use crate::regex::Pattern;
 use tapster_lang::Span;
 use tapster_lang::ast::Literal;
 use tapster_runtime_ebpf::aggregate::Layout;
@@ -22,10 +24,69 @@ use tapster_runtime_ebpf::aggregate::Layout;
 pub struct Program {
     /// Globals; their number is their place here.
     pub globals: Vec<Global>,
+    /// Functions; their number is their place here.
+    pub functions: Vec<Function>,
     /// Probes in the order of the script.
     pub probes: Vec<Probe>,
     /// Formats of printing statements.
     pub formats: Vec<Format>,
+    /// Patterns of `=~`.
+    pub regexes: Vec<Pattern>,
+    /// Whether anything asks what the last `=~` found.
+    pub remembers_match: bool,
+    /// What kernel handlers leave to user space.
+    pub handoffs: Vec<Handoff>,
+}
+
+impl Program {
+    /// Every body of statements with its variables: functions first, then probes, then handoffs.
+    pub fn handlers_mut(&mut self) -> impl Iterator<Item = &mut Handler> {
+        let functions = self.functions.iter_mut().map(|function| &mut function.handler);
+        let probes = self.probes.iter_mut().map(|probe| &mut probe.handler);
+        functions.chain(probes).chain(self.handoffs.iter_mut().map(|handoff| &mut handoff.handler))
+    }
+}
+
+/// The rest of a kernel handler, which runs in user space.
+#[derive(Clone, Debug)]
+pub struct Handoff {
+    /// The probe it belongs to.
+    pub probe: usize,
+    /// The probe's variables, and what is left to do.
+    pub handler: Handler,
+    /// Variables whose values come from the kernel.
+    pub captures: Vec<LocalId>,
+}
+
+/// A function of the script.
+#[derive(Clone, Debug, Default)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Its name in its definition.
+    pub span: Span,
+    /// How many of the first locals are parameters.
+    pub params: usize,
+    /// Its variables and its body.
+    pub handler: Handler,
+    /// What it returns; of unknown type where it returns nothing.
+    pub result: Slot,
+    /// The place that gave the result its type.
+    pub result_from: Span,
+    /// Whether the script wrote the result's type.
+    pub typed: bool,
+    /// The overload that `next` passes to.
+    pub next: Option<FunctionId>,
+    /// Whether it has a `next`.
+    pub passes: bool,
+    /// Whether calling it does something beside giving a result.
+    pub effect: bool,
+    /// Whether it can reach itself.
+    pub recursive: bool,
+    /// Its body is C, which cannot be compiled.
+    pub embedded: Option<Span>,
+    /// Whether it comes from a library file: nobody is warned about those.
+    pub library: bool,
 }
 
 /// Something that holds a value: a variable, a key's part, an element.
@@ -58,8 +119,12 @@ pub struct Global {
     pub max_entries: u32,
     /// Whether the script gave the size.
     pub sized: bool,
+    /// `%`: the oldest element gives way when the array is full.
+    pub wrap: bool,
     /// The parts of a statistic that are read.
     pub layout: Layout,
+    /// Where a walk sorts by an extractor: it must be a statistic.
+    pub sorted_by_extractor: Option<Span>,
     /// Whether anything writes it.
     pub written: bool,
     /// Whether anything reads it.
@@ -82,6 +147,8 @@ impl Global {
 pub struct Probe {
     /// What `pp()` says.
     pub point: String,
+    /// What `pn()` says: the point as the script wrote it, perhaps an alias.
+    pub name: String,
     /// The probe definition.
     pub span: Span,
     /// Where it stands.
@@ -130,6 +197,8 @@ pub struct Local {
     pub assigned: bool,
 }
 
+/// Number of a function.
+pub type FunctionId = usize;
 /// Number of a local.
 pub type LocalId = usize;
 /// Number of a global.
@@ -168,18 +237,31 @@ pub enum StmtKind {
     Break,
     /// `continue`
     Continue,
-    /// `next`: leaves the handler.
+    /// `next`: leaves the handler; in a function, passes to the next overload.
     Next,
+    /// `return`
+    Return(Option<Expr>),
+    /// User space goes on with the handoff of this number; the kernel's part ends.
+    Handoff(usize),
     /// `delete`
     Delete(Target),
+    /// `try`
+    Try {
+        /// What may fail.
+        body: Vec<Stmt>,
+        /// The local that gets the message.
+        message: Option<LocalId>,
+        /// What is done when it did.
+        catch: Vec<Stmt>,
+    },
 }
 
-/// A walk over an array.
+/// A walk over an array, or over the buckets of a histogram.
 #[derive(Clone, Debug)]
 pub struct Foreach {
-    /// The array.
-    pub global: GlobalId,
-    /// A local for each key.
+    /// What is walked.
+    pub over: Walked,
+    /// A local for each key, or for the bucket's number.
     pub keys: Vec<LocalId>,
     /// A local for the value.
     pub value: Option<LocalId>,
@@ -191,6 +273,18 @@ pub struct Foreach {
     pub body: Stmt,
 }
 
+/// What a `foreach` walks.
+#[derive(Clone, Debug)]
+pub enum Walked {
+    /// An array; where a slice is given, the elements whose keys equal those that are.
+    Array(GlobalId, Slice),
+    /// The buckets of a statistic; the keys are empty for a scalar.
+    Buckets(GlobalId, Vec<Expr>),
+}
+
+/// Keys of which some may be any: `a[1, *]`. Empty stands for all elements.
+pub type Slice = Vec<Option<Expr>>;
+
 /// Something that can be written.
 #[derive(Clone, Debug)]
 pub enum Target {
@@ -200,6 +294,17 @@ pub enum Target {
     Global(GlobalId),
     /// An element.
     Element(GlobalId, Vec<Expr>),
+    /// Several elements, which can only be deleted.
+    Slice(GlobalId, Slice),
+}
+
+/// What an assignment does with the old value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modify {
+    /// `+=` and its kind.
+    Arith(Arith),
+    /// `.=`
+    Append,
 }
 
 /// An expression.
@@ -301,6 +406,8 @@ pub enum ExprKind {
     },
     /// A read of kernel memory.
     Load(Load),
+    /// A function of the script.
+    Call(FunctionId, Vec<Expr>),
     /// A function of the table.
     Intrinsic(&'static Intrinsic, Vec<Expr>),
     /// `-`, of a number.
@@ -319,8 +426,12 @@ pub enum ExprKind {
     Or(Box<Expr>, Box<Expr>),
     /// `? :`
     Choose(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `.`
+    Concat(Box<Expr>, Box<Expr>),
+    /// `=~`, of the pattern with this number; `true` for `!~`.
+    Match(Box<Expr>, usize, bool),
     /// `=`, and `+=` with its operator.
-    Assign(Target, Option<Arith>, Box<Expr>),
+    Assign(Target, Option<Modify>, Box<Expr>),
     /// `++`, `--`: the change, and whether the new value is the result.
     Step(Target, i64, bool),
     /// `<<<`; the keys are empty for a scalar.
@@ -328,9 +439,13 @@ pub enum ExprKind {
     /// `@count` and its kind.
     Stat(Extractor, GlobalId, Vec<Expr>),
     /// `in`
-    In(GlobalId, Vec<Expr>),
+    In(GlobalId, Slice),
     /// A printing statement: format and arguments.
     Print(usize, Vec<Expr>),
-    /// `print(@hist_…(s))`; the keys are empty for a scalar. A histogram ends with a newline, `println` adds none.
-    PrintHistogram(GlobalId, Vec<Expr>),
+    /// `sprint` and its kind: what a printing statement would print.
+    Format(usize, Vec<Expr>),
+    /// The text of `@hist_…(s)`, as an argument of a print; the keys are empty for a scalar.
+    Histogram(GlobalId, Vec<Expr>),
+    /// A bucket of a histogram: statistic, keys, number.
+    Bucket(GlobalId, Vec<Expr>, Box<Expr>),
 }

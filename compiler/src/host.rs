@@ -12,14 +12,29 @@ macro_rules! host_functions {
         $m! {
             /// `exit()`: the session ends when this handler is through.
             exit();
-            /// Reports a run-time error: fault number, detail, source position. The handler then returns.
+            /// `abort()`: the session ends at once. The handler then returns.
+            abort();
+            /// A run-time error is on its way (`context::PENDING`): fault number, detail, source position.
             raise(fault, detail, position);
+            /// As `raise`, for the error of `error()`: `text` is the address of its NUL-terminated message.
+            raise_text(text);
+            /// Takes the error that is on its way and writes its message, without its place, to `out`, at most `size`
+            /// bytes with the NUL; `size` 0 writes nothing.
+            caught(out, size);
             /// Prints a format; `args` is the address of one word an argument.
             print(format, args);
+            /// `sprintf`: writes what `print` would print to `out`, at most `size` bytes with the NUL.
+            format_text(format, args, out, size);
             /// Prints a stack as `print_stack` does, one symbol a line.
             print_stack(stack);
             /// Prints the histogram of a statistic, a blank line after it; gives a fault where it is empty.
             print_histogram(global, key);
+            /// Writes the histogram of a statistic to `out`, at most `size` bytes with the NUL; gives a fault where it is
+            /// empty.
+            histogram_text(global, key, out, size);
+            /// Reads the count of a bucket into the word at `out`; gives a fault where the statistic is empty or has no
+            /// such bucket.
+            bucket(global, key, number, out);
             /// Adds a value to a statistic; `key` is the address of its key, 0 for a scalar. Gives a fault where the
             /// array is full.
             aggregate_add(global, key, value);
@@ -33,9 +48,17 @@ macro_rules! host_functions {
             array_has(global, key);
             /// Deletes an element; `key` 0 deletes all.
             array_delete(global, key);
-            /// Starts a walk; `sort` is [`Sort::encode`]d, `limit` is negative for none. Gives the walk's handle.
-            walk_begin(global, sort, limit);
-            /// The address of the next key, 0 at the end.
+            /// Gives 1 where an element's key equals the one at `key` in all parts that `mask` has a bit for.
+            array_has_slice(global, key, mask);
+            /// Deletes all such elements.
+            array_delete_slice(global, key, mask);
+            /// Starts a walk over the elements whose key equals the one at `key` in all parts that `mask` has a bit for
+            /// (0 and 0: over all). `sort` is [`Sort::encode`]d, `limit` is negative for none. Gives the walk's handle.
+            walk_begin(global, key, mask, sort, limit);
+            /// Starts a walk over the numbers of a histogram's buckets; as values they have their counts. Gives the
+            /// walk's handle.
+            walk_buckets(global, key, sort, limit);
+            /// The address of the next key, or of the 64 bits of the next bucket's number; 0 at the end.
             walk_next(walk);
             /// Ends a walk.
             walk_end(walk);
@@ -45,6 +68,8 @@ macro_rules! host_functions {
             stack_text(stack, out, size);
             /// Copies the string at `from` to `to`, cut to `size` bytes with its NUL; the rest is filled with NULs.
             copy_text(from, to, size);
+            /// Appends the string at `from` to the one at `to`, cut so that both have room in `size` bytes with their NUL.
+            append_text(to, size, from);
             /// The order of two NUL-terminated strings: negative, 0 or positive.
             compare_text(left, right);
             /// The handle of the NUL-terminated string at this address; the run remembers its bytes.
@@ -53,6 +78,20 @@ macro_rules! host_functions {
             fact(which);
             /// Writes this process's name to `out`, at most `size` bytes with the NUL.
             execname(out, size);
+            /// Gives 1 where the regular expression with this number is found in the string at `text`.
+            match_text(regex, text);
+            /// Reads `size` bytes (1, 2, 4 or 8; negative: with their sign) of the kernel (`memory` 0) or of this process
+            /// (1) into the word at `out`; gives 1 where there is nothing to read.
+            read_number(memory, address, size, out);
+            /// Reads a NUL-terminated string, likewise, to `out`, at most `size` bytes with the NUL; gives 1 where there
+            /// is nothing to read.
+            read_text(memory, address, out, size);
+            /// The address of the handler's probe point: as it was resolved (0), or as the script wrote it (1).
+            point(which);
+            /// Calls a [`LibraryFn`]. `args` is the address of one word an argument: numbers, or addresses of
+            /// NUL-terminated strings. The result goes to `out`: a word where `size` is 0, at most `size` bytes of a
+            /// string with its NUL otherwise. Gives a fault.
+            call(function, args, out, size);
         }
     };
 }
@@ -82,6 +121,79 @@ macro_rules! declare {
 }
 host_functions!(declare);
 
+/// Calls the macro `$m` with every function of the language's library that only user space has: `name(argument, …)`.
+#[macro_export]
+macro_rules! library_functions {
+    ($m:ident) => {
+        $m! {
+            /// The length of a string.
+            strlen(text);
+            /// The part of a string from `start` on, `length` bytes at most.
+            substr(text, start, length);
+            /// The byte at a position; an error where the string has none there.
+            stringat(text, position);
+            /// 1 where the first string contains the second.
+            isinstr(text, part);
+            /// Where the second string first stands in the first, or -1.
+            strpos(text, part);
+            /// A string as a number, as far as it is one.
+            strtol(text, base);
+            /// The string with every `old` in it replaced.
+            str_replace(text, old, new);
+            /// The string in double quotes, what cannot be printed as escapes.
+            string_quoted(text);
+            /// The string, what cannot be printed as escapes.
+            text_str(text);
+            /// As `text_str`, or in quotes, with no more than `length` bytes.
+            text_strn(text, length, quoted);
+            /// The first word of a string up to a delimiter, of the last one's rest where it is empty.
+            tokenize(text, delimiters);
+            /// A group of the last regular expression that was found.
+            matched(group);
+            /// Prints a line.
+            log(text);
+            /// Prints a `WARNING:` line on standard error.
+            warn(text);
+            /// A time in seconds as a date.
+            ctime(seconds);
+            /// The name of an error number.
+            errno_str(number);
+            /// Starts a command of the shell.
+            system(command);
+        }
+    };
+}
+
+macro_rules! declare_library {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident),*);)*) => {
+        /// A function of the library that only user space has, by its number.
+        #[expect(non_camel_case_types, reason = "named as the functions are")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum LibraryFn { $($(#[$doc])* $name),* }
+
+        impl LibraryFn {
+            /// All of them, in order.
+            pub const ALL: &[LibraryFn] = &[$(LibraryFn::$name),*];
+
+            /// The function with this number.
+            pub fn from_number(number: u32) -> Option<LibraryFn> {
+                LibraryFn::ALL.get(number as usize).copied()
+            }
+
+            /// Its name in the language.
+            pub const fn name(self) -> &'static str {
+                match self { $(LibraryFn::$name => stringify!($name)),* }
+            }
+
+            /// How many arguments it takes.
+            pub const fn arity(self) -> usize {
+                match self { $(LibraryFn::$name => <[&str]>::len(&[$(stringify!($arg)),*])),* }
+            }
+        }
+    };
+}
+library_functions!(declare_library);
+
 /// Addresses of the host functions, in the order of [`HostFn::ALL`].
 #[derive(Clone, Debug)]
 pub struct HostTable(pub Vec<*const u8>);
@@ -92,6 +204,34 @@ pub struct HostTable(pub Vec<*const u8>);
 pub struct ContextHeader {
     /// The state block.
     pub state: *mut u8,
+    /// 1 while a run-time error is on its way to a catch block or out of the handler.
+    pub pending: i64,
+    /// Statements that the handler may still run.
+    pub actions: i64,
+    /// How deep calls of functions are nested; 0 at the start of a handler.
+    pub nesting: i64,
+    /// What a kernel handler handed on: the bytes behind its record's header. Null in all other handlers.
+    pub record: *const u8,
+}
+
+/// Byte offsets in the [`ContextHeader`].
+pub mod context {
+    use super::ContextHeader;
+    use core::mem::offset_of;
+
+    /// The state block's address.
+    pub const STATE: u32 = offset_of!(ContextHeader, state) as u32;
+    /// 1 while a run-time error is on its way.
+    pub const PENDING: u32 = offset_of!(ContextHeader, pending) as u32;
+    /// Statements left.
+    pub const ACTIONS: u32 = offset_of!(ContextHeader, actions) as u32;
+    /// Nesting of calls.
+    pub const NESTING: u32 = offset_of!(ContextHeader, nesting) as u32;
+    /// The address of what was handed on.
+    pub const RECORD: u32 = offset_of!(ContextHeader, record) as u32;
+
+    const _: () = assert!(STATE == 0 && PENDING == 8 && ACTIONS == 16 && NESTING == 24 && RECORD == 32);
+    const _: () = assert!(size_of::<ContextHeader>() == 40);
 }
 
 /// What a walk is sorted by, packed into a word.
@@ -124,6 +264,7 @@ pub enum Extractor {
     Min = 2,
     Max = 3,
     Avg = 4,
+    Variance = 5,
 }
 
 impl Extractor {
@@ -135,6 +276,7 @@ impl Extractor {
             2 => Some(Extractor::Min),
             3 => Some(Extractor::Max),
             4 => Some(Extractor::Avg),
+            5 => Some(Extractor::Variance),
             _ => None,
         }
     }
@@ -196,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_sort_survives_its_word() {
-        for by in [SortBy::Unsorted, SortBy::Key(3), SortBy::Value(Extractor::Avg)] {
+        for by in [SortBy::Unsorted, SortBy::Key(3), SortBy::Value(Extractor::Variance)] {
             for descending in [false, true] {
                 let sort = Sort { by, descending };
                 assert_eq!(Sort::decode(sort.encode()), Some(sort));

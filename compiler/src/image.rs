@@ -25,14 +25,25 @@ pub struct Image {
     pub state_size: u32,
     /// Initial bytes of scalars in the state block, by offset.
     pub state_init: Vec<(u32, Vec<u8>)>,
+    /// The bytes of the map of [`MapRole::Constants`], up to what only the loader knows
+    /// ([`tapster_runtime_ebpf::constants`]).
+    pub constants: Vec<u8>,
     /// What each loss counter of the state block counts.
     pub losses: Vec<Loss>,
     /// Formats of printing statements.
     pub formats: Vec<Format>,
     /// Handlers that run in user space.
     pub handlers: Vec<UserHandler>,
+    /// What kernel handlers hand on to user space.
+    pub handoffs: Vec<Handoff>,
     /// Their machine code.
     pub native: NativeCode,
+    /// Patterns of regular expressions, checked by the compiler.
+    pub regexes: Vec<Vec<u8>>,
+    /// Statements a handler may run that holds something up (`-DMAXACTION`).
+    pub max_action: u32,
+    /// Statements a begin, end, error or timer handler may run, which nothing waits for.
+    pub max_action_interruptible: u32,
     /// Frames kept of a stack.
     pub stack_frames: u32,
 }
@@ -65,6 +76,8 @@ pub enum MapKind {
     Array = 2,
     PercpuHash = 5,
     PercpuArray = 6,
+    LruHash = 9,
+    LruPercpuHash = 10,
     Ringbuf = 27,
 }
 
@@ -87,6 +100,8 @@ pub enum MapRole {
     Events,
     /// Working memory of one program, one value a CPU.
     Scratch,
+    /// What kernel handlers only read ([`Image::constants`]): read-only for them (`BPF_F_RDONLY_PROG`), and frozen.
+    Constants,
 }
 
 /// A kernel handler.
@@ -142,6 +157,11 @@ pub enum Attach {
         /// Id of `btf_trace_NAME` in the BTF of vmlinux.
         btf_id: u32,
     },
+    /// `raw_tp`: `BPF_PROG_TYPE_RAW_TRACEPOINT`, whose arguments have no types. Such a program can also be run by hand.
+    RawTracepoint {
+        /// The tracepoint.
+        name: String,
+    },
     /// `kprobe` at a function's entry: `BPF_PROG_TYPE_KPROBE` through a perf event.
     Kprobe {
         /// The kernel function.
@@ -160,6 +180,7 @@ impl Attach {
         match self {
             Attach::Fentry { function, .. } => format!("fentry/{function}"),
             Attach::BtfTracepoint { name, .. } => format!("tp_btf/{name}"),
+            Attach::RawTracepoint { name } => format!("raw_tp/{name}"),
             Attach::Kprobe { function } => format!("kprobe/{function}"),
             Attach::KprobeMulti { functions } => format!("kprobe.multi/{}", functions.join(",")),
         }
@@ -225,6 +246,9 @@ pub struct Array {
     pub max_entries: u32,
     /// Whether the script gave the size (`a[N]`): decides the message of an overflow.
     pub sized: bool,
+    /// Whether a new element drops the oldest one where the array is full (`a%`); in the kernel the one that was not
+    /// used for longest, by [`MapKind::LruHash`].
+    pub wrap: bool,
 }
 
 /// One part of a key, at a multiple of 8.
@@ -333,6 +357,19 @@ pub struct Conversion {
     pub arg: ArgKind,
 }
 
+impl Conversion {
+    /// Whether the kernel prints it as SystemTap does (`bpf_snprintf`, kernel/bpf/helpers.c): it knows no precision, no
+    /// `*` and no `#`, nor the conversions of octal numbers and of memory.
+    pub fn is_kernels(&self) -> bool {
+        let fixed = !matches!(self.width, Measure::Arg) && self.precision == Measure::None;
+        let is_known = match self.kind {
+            b'p' => self.width == Measure::None,
+            kind => matches!(kind, b'c' | b'd' | b'i' | b's' | b'u' | b'x' | b'X'),
+        };
+        fixed && is_known && self.flag != Some(b'#') && self.arg != ArgKind::Stack
+    }
+}
+
 /// A width or precision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
@@ -365,10 +402,24 @@ pub struct UserHandler {
     pub when: When,
     /// The probe point, as `pp()` says it.
     pub probe: String,
+    /// The probe point as the script wrote it, as `pn()` says it.
+    pub name: String,
     /// Index into the native code's entry points.
     pub entry: usize,
     /// The probe in the script.
     pub span: Span,
+    /// Byte offset in the state block of 64 bits that are not 0 while the probe's condition holds. Only timers have one.
+    pub condition: Option<u32>,
+}
+
+/// What a kernel handler hands on: a record of [`tapster_runtime_ebpf::record::Kind::Handoff`] whose index is its place
+/// in [`Image::handoffs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handoff {
+    /// Index into [`Image::handlers`]: who goes on, [`When::Handoff`].
+    pub handler: usize,
+    /// Bytes behind the record's header.
+    pub size: u32,
 }
 
 /// When a user handler runs.
@@ -387,4 +438,6 @@ pub enum When {
         /// Up to this much is added or taken away.
         randomize: u64,
     },
+    /// Where a kernel handler hands on to it ([`Image::handoffs`]).
+    Handoff,
 }

@@ -4,8 +4,9 @@
 //! kernel boundary lowers in its own way. What can be written in the language belongs into `tapset/`, not here.
 
 use crate::hir::types::{Shape, Type};
-use crate::host::Fact;
+use crate::host::{Fact, LibraryFn};
 use tapster_runtime_ebpf::limits;
+use tapster_runtime_ebpf::record::Fault;
 
 /// A function of the table.
 #[derive(Debug, PartialEq)]
@@ -46,14 +47,65 @@ pub enum Op {
     Fact(Fact, i64),
     /// The current task's name.
     Execname,
-    /// A string in kernel memory.
-    KernelString,
+    /// A string in memory.
+    ReadText(Memory),
+    /// A number in memory: bytes, whether it has a sign, and the error where it cannot be read.
+    ReadNumber(Memory, u8, bool, Fault),
     /// The kernel stack.
     Backtrace,
     /// Prints a stack with symbols.
     PrintStack,
     /// Ends the session.
     Exit,
+    /// Ends the session and the handler.
+    Abort,
+    /// Raises an error.
+    Error,
+    /// The probe's point.
+    Point(Point),
+    /// A function that only user space has.
+    Library(LibraryFn),
+    /// What is known before the script is compiled: checking replaces the call by it.
+    Known(Known),
+}
+
+/// Whose memory an address is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// The kernel's.
+    Kernel,
+    /// The current process's.
+    User,
+}
+
+impl Memory {
+    /// The error of a string that cannot be read.
+    pub const fn text_fault(self) -> Fault {
+        match self {
+            Memory::Kernel => Fault::KernelStringFault,
+            Memory::User => Fault::UserStringFault,
+        }
+    }
+}
+
+/// What is known before the script is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// `target()`: the process that `-x` or `-c` gave.
+    Target,
+    /// `stp_pid()`: this process.
+    OwnPid,
+    /// `module_name()`: SystemTap's kernel module, of which there is none.
+    ModuleName,
+}
+
+/// What a handler can ask of its probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// `pp()`: the resolved point.
+    Resolved,
+    /// `pn()`: the point as the script wrote it.
+    Written,
 }
 
 const fn fact(name: &'static str, fact: Fact, divisor: i64, sides: Sides, doc: &'static str) -> Intrinsic {
@@ -68,6 +120,66 @@ const fn fact(name: &'static str, fact: Fact, divisor: i64, sides: Sides, doc: &
         doc,
     }
 }
+
+/// A function of the library that only user space has.
+const fn library(
+    function: LibraryFn,
+    params: &'static [Type],
+    result: Type,
+    effect: bool,
+    doc: &'static str,
+) -> Intrinsic {
+    assert!(params.len() == function.arity());
+    let shape = if matches!(result, Type::String) { Shape::Text(0) } else { Shape::None };
+    let (name, op) = (function.name(), Op::Library(function));
+    Intrinsic { name, params, result, shape, sides: Sides::User, effect, op, doc }
+}
+
+const fn point(name: &'static str, point: Point, doc: &'static str) -> Intrinsic {
+    Intrinsic {
+        name,
+        params: &[],
+        result: Type::String,
+        shape: Shape::Text(0),
+        sides: Sides::Both,
+        effect: false,
+        op: Op::Point(point),
+        doc,
+    }
+}
+
+const fn known(name: &'static str, result: Type, known: Known, doc: &'static str) -> Intrinsic {
+    let (params, shape, sides, op) = (&[], Shape::None, Sides::Both, Op::Known(known));
+    Intrinsic { name, params, result, shape, sides, effect: false, op, doc }
+}
+
+const fn number(
+    name: &'static str,
+    memory: Memory,
+    (size, signed): (u8, bool),
+    fault: Fault,
+    doc: &'static str,
+) -> Intrinsic {
+    Intrinsic {
+        name,
+        params: &[N],
+        result: N,
+        shape: Shape::None,
+        sides: Sides::Both,
+        effect: false,
+        op: Op::ReadNumber(memory, size, signed, fault),
+        doc,
+    }
+}
+
+/// The type of a parameter, in a word.
+const N: Type = Type::Long;
+/// As above.
+const S: Type = Type::String;
+/// As above, of memory.
+const KERNEL: Memory = Memory::Kernel;
+/// As above.
+const USER: Memory = Memory::User;
 
 /// All of them.
 pub const INTRINSICS: &[Intrinsic] = &[
@@ -96,10 +208,20 @@ pub const INTRINSICS: &[Intrinsic] = &[
         params: &[Type::Long],
         result: Type::String,
         shape: Shape::Text(0),
-        sides: Sides::Kernel,
-        effect: true,
-        op: Op::KernelString,
+        sides: Sides::Both,
+        effect: false,
+        op: Op::ReadText(Memory::Kernel),
         doc: "The NUL-terminated string at an address of kernel memory; an address that cannot be read is an error.",
+    },
+    Intrinsic {
+        name: "user_string",
+        params: &[Type::Long],
+        result: Type::String,
+        shape: Shape::Text(0),
+        sides: Sides::Both,
+        effect: false,
+        op: Op::ReadText(Memory::User),
+        doc: "The NUL-terminated string at an address of the current process; one that cannot be read is an error.",
     },
     Intrinsic {
         name: "backtrace",
@@ -131,6 +253,75 @@ pub const INTRINSICS: &[Intrinsic] = &[
         op: Op::Exit,
         doc: "Ends the session: the handler runs to its end, then the end probes do.",
     },
+    Intrinsic {
+        name: "abort",
+        params: &[],
+        result: Type::Unknown,
+        shape: Shape::None,
+        sides: Sides::Both,
+        effect: true,
+        op: Op::Abort,
+        doc: "Ends the session at once: the rest of the handler is not run.",
+    },
+    Intrinsic {
+        name: "error",
+        params: &[S],
+        result: Type::Unknown,
+        shape: Shape::None,
+        sides: Sides::Both,
+        effect: true,
+        op: Op::Error,
+        doc: "Raises a run-time error with this message.",
+    },
+    number("kernel_char", KERNEL, (1, true), Fault::KernelCharFault, "The byte at an address of kernel memory."),
+    number("kernel_short", KERNEL, (2, true), Fault::KernelShortFault, "Two bytes of kernel memory as a number."),
+    number("kernel_int", KERNEL, (4, true), Fault::KernelIntFault, "Four bytes of kernel memory as a number."),
+    number("kernel_long", KERNEL, (8, true), Fault::KernelLongFault, "Eight bytes of kernel memory as a number."),
+    number("kernel_pointer", KERNEL, (8, false), Fault::KernelPointerFault, "A pointer in kernel memory."),
+    number("user_char", USER, (1, true), Fault::UserCharFault, "The byte at an address of the current process."),
+    number("user_short", USER, (2, true), Fault::UserShortFault, "Two bytes of the current process as a number."),
+    number("user_int", USER, (4, true), Fault::UserIntFault, "Four bytes of the current process as a number."),
+    number("user_long", USER, (8, true), Fault::UserLongFault, "Eight bytes of the current process as a number."),
+    known("target", N, Known::Target, "The process that -x or -c gave, 0 without."),
+    known("stp_pid", N, Known::OwnPid, "The process id of the tracer itself."),
+    known("module_name", S, Known::ModuleName, "The name of the running script's module; always `tapster`."),
+    point("pp", Point::Resolved, "The probe point that the handler runs at, with wildcards and aliases resolved."),
+    point("pn", Point::Written, "The probe point as the script wrote it, an alias where it is one."),
+    Intrinsic { sides: Sides::Both, ..library(LibraryFn::strlen, &[S], N, false, "The length of a string.") },
+    library(
+        LibraryFn::substr,
+        &[S, N, N],
+        S,
+        false,
+        "The part of a string from a position on, with at most this length.",
+    ),
+    library(
+        LibraryFn::stringat,
+        &[S, N],
+        N,
+        false,
+        "The byte at a position of a string; an error where there is none.",
+    ),
+    library(LibraryFn::isinstr, &[S, S], N, false, "1 where the first string contains the second."),
+    library(LibraryFn::strpos, &[S, S], N, false, "Where the second string first stands in the first, or -1."),
+    library(LibraryFn::strtol, &[S, N], N, false, "A string as a number of this base, as far as it is one."),
+    library(LibraryFn::str_replace, &[S, S, S], S, false, "The string with every occurrence of the second replaced."),
+    library(LibraryFn::string_quoted, &[S], S, false, "The string in double quotes, with escapes."),
+    library(LibraryFn::text_str, &[S], S, false, "The string, what cannot be printed as escapes."),
+    library(LibraryFn::text_strn, &[S, N, N], S, false, "As text_str(), at most so many bytes; quoted where asked."),
+    library(
+        LibraryFn::tokenize,
+        &[S, S],
+        S,
+        true,
+        "The next word of a string; of the last one's rest where it is empty.",
+    ),
+    library(LibraryFn::matched, &[N], S, true, "A group of the last `=~` that matched; 0 is all of it."),
+    library(LibraryFn::log, &[S], Type::Unknown, true, "Prints a line."),
+    library(LibraryFn::warn, &[S], Type::Unknown, true, "Prints a WARNING on standard error."),
+    library(LibraryFn::ctime, &[N], S, false, "Seconds since 1970 as a date."),
+    library(LibraryFn::errno_str, &[N], S, false, "The name of an error number, `ENOENT`."),
+    library(LibraryFn::system, &[S], Type::Unknown, true, "Starts a command of the shell."),
 ];
 
 /// The function with this name.

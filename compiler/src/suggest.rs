@@ -3,8 +3,14 @@
 /// How many names a message offers.
 const OFFERED: usize = 5;
 
+/// Nobody mistypes a name of more bytes, and comparing two takes the square of their length.
+const LENGTH_MAX: usize = 128;
+
 /// The nearest names, best first; none where nothing is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    if name.len() > LENGTH_MAX {
+        return Vec::new();
+    }
     // A third of the letters may differ: more than that is another word.
     let limit = (name.len() / 3).max(1);
     let mut found: Vec<(usize, &str)> = known
@@ -30,19 +36,24 @@ pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
 fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
     let mut before = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut row = vec![0; b.len() + 1];
     for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
+        row[0] = i;
+        let mut least = i;
         for j in 1..=b.len() {
             let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
             row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 row[j] = row[j].min(before[j - 2] + 1);
             }
+            least = least.min(row[j]);
         }
-        if row.iter().min().is_some_and(|least| *least > limit) {
+        if least > limit {
             return None;
         }
-        before = core::mem::replace(&mut last, row);
+        // The oldest row is written next.
+        core::mem::swap(&mut before, &mut last);
+        core::mem::swap(&mut last, &mut row);
     }
     Some(last[b.len()]).filter(|d| *d <= limit)
 }

@@ -9,6 +9,8 @@ use crate::source::Span;
 pub struct Script {
     /// Top-level forms, in the order of the text.
     pub items: Vec<Item>,
+    /// Whether it is a file of the library, not the user's.
+    pub library: bool,
 }
 
 /// A name with its place.

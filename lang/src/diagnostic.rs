@@ -74,6 +74,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What led to it, shown behind it: SystemTap's chained errors.
     pub causes: Vec<Diagnostic>,
+    /// What was being done when it was met, and where: SystemTap writes an error of its own before this one.
+    pub during: Option<Label>,
     /// The primary label is the faulty token itself, not the one met where another was expected: SystemTap
     /// writes `at:` for the former and `saw:` for the latter. Parse errors only.
     pub at_token: bool,
@@ -102,6 +104,7 @@ impl Diagnostic {
             help: None,
             notes: Vec::new(),
             causes: Vec::new(),
+            during: None,
             at_token: false,
         }
     }
@@ -114,6 +117,12 @@ impl Diagnostic {
     /// Marks a place; the first one is the primary.
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
         self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Says what was being done.
+    pub fn during(mut self, text: &str, span: Span) -> Diagnostic {
+        self.during = Some(Label { span, text: text.into() });
         self
     }
 

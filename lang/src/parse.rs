@@ -62,7 +62,8 @@ pub fn parse(
     if found.is_empty && env.user_script {
         return Err(vec![empty(sources.name(file), typed_is_empty)]);
     }
-    let script = parse_expanded(expanded.file, sources, env, &found)?;
+    let mut script = parse_expanded(expanded.file, sources, env, &found)?;
+    script.library = !env.user_script;
     let mut warnings = expanded.warnings;
     warnings.extend(found.warnings);
     if env.user_script && !found.reads_argv {
@@ -126,7 +127,7 @@ fn finish(items: Vec<ast::Item>, errors: Vec<Diagnostic>, found: &Check) -> Resu
     let mut errors: Vec<_> = errors.into_iter().filter(|error| !of_token(error)).collect();
     errors.extend(found.errors.iter().take(ERRORS_MAX).cloned());
     errors.sort_by_key(|error| error.span().start);
-    if errors.is_empty() { Ok(ast::Script { items }) } else { Err(errors) }
+    if errors.is_empty() { Ok(ast::Script { items, library: false }) } else { Err(errors) }
 }
 
 /// Our words for what pest met, and the offset at which it did.

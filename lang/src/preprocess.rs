@@ -18,6 +18,7 @@ pub use macros::Macros;
 use crate::diagnostic::Diagnostic;
 use crate::lexer::{self, TokenKind};
 use crate::source::{FileId, SourceMap, Span};
+pub use compare::glob;
 use conditional::Conditionals;
 use macros::Expander;
 use output::Output;
@@ -39,7 +40,7 @@ pub struct Environment<'a> {
     pub config: &'a dyn Fn(&str) -> Option<String>,
     /// `systemtap_v`: the language version the script asks for, `5.6`.
     pub compatible: &'a str,
-    /// `runtime`: `bpf`.
+    /// `runtime`: `kernel`, as the scripts for SystemTap's module expect; what they exclude for `bpf` works here.
     pub runtime: &'a str,
     /// `systemtap_privilege`: `stapdev`, `stapsys` or `stapusr`.
     pub privilege: &'a str,
@@ -56,7 +57,7 @@ impl Default for Environment<'_> {
             guru: false,
             config: &|_| None,
             compatible: "5.6",
-            runtime: "bpf",
+            runtime: "kernel",
             privilege: "stapdev",
         }
     }

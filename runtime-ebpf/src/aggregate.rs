@@ -1,7 +1,9 @@
 //! How a statistic lies in memory, on one CPU and merged.
 //!
 //! A value holds only what the script asks of it: `@count` alone is eight bytes. Fields are 64 bits wide and stand in
-//! the order count, sum, min, max, buckets.
+//! the order count, sum, min, max, mean and squares of `@variance`, buckets.
+
+use crate::variance::Spread;
 
 /// Buckets of `@hist_log`: index 64 is the value 0, 65 is 1, 63 is -1, then powers of two outwards.
 pub const LOG_BUCKETS: u32 = 128;
@@ -19,6 +21,8 @@ pub struct Parts {
     pub min: bool,
     /// `@max`.
     pub max: bool,
+    /// `@variance`, and by how many bits it is shifted. It needs `count` and `sum`.
+    pub variance: Option<u8>,
 }
 
 /// The buckets a statistic keeps.
@@ -109,9 +113,19 @@ impl Layout {
         self.min() + 8 * self.parts.min as u32
     }
 
+    /// Byte offset of the mean ([`Spread::mean`]).
+    pub const fn mean(&self) -> u32 {
+        self.max() + 8 * self.parts.max as u32
+    }
+
+    /// Byte offset of the sum of squares ([`Spread::squares`]).
+    pub const fn squares(&self) -> u32 {
+        self.mean() + 8 * self.parts.variance.is_some() as u32
+    }
+
     /// Byte offset of the first bucket.
     pub const fn buckets(&self) -> u32 {
-        self.max() + 8 * self.parts.max as u32
+        self.squares() + 8 * self.parts.variance.is_some() as u32
     }
 
     /// Bytes of the whole value; never zero, as the kernel has no map of empty values.
@@ -135,14 +149,27 @@ impl Layout {
         if self.parts.max && (first || value > read(into, self.max())) {
             write(into, self.max(), value);
         }
+        if let Some(shift) = self.parts.variance {
+            let spread = self.spread(into).add(read(into, self.count()), value, shift);
+            self.write_spread(into, spread);
+        }
         if self.histogram != Histogram::None {
             let at = self.buckets() + 8 * self.histogram.bucket(value);
             write(into, at, read(into, at).wrapping_add(1));
         }
     }
 
-    /// Adds what another CPU counted.
-    pub fn merge(&self, into: &mut [u8], other: &[u8]) {
+    /// Puts what every CPU counted together; `into` is zeroed.
+    pub fn merge<'a>(&self, into: &mut [u8], parts: impl Iterator<Item = &'a [u8]> + Clone) {
+        parts.clone().for_each(|part| self.merge_one(into, part));
+        if let Some(shift) = self.parts.variance {
+            let spreads = parts.map(|part| (read(part, self.count()), self.spread(part)));
+            let (count, sum) = (read(into, self.count()), read(into, self.sum()));
+            self.write_spread(into, Spread::of_parts(spreads, count, sum, shift));
+        }
+    }
+
+    fn merge_one(&self, into: &mut [u8], other: &[u8]) {
         let (here, there) = (self.parts.count.then(|| read(into, 0)), self.parts.count.then(|| read(other, 0)));
         if there == Some(0) {
             return;
@@ -158,6 +185,24 @@ impl Layout {
         for at in counters.step_by(8) {
             write(into, at, read(into, at).wrapping_add(read(other, at)));
         }
+    }
+
+    /// The variance of what one CPU, or all together, counted; `None` where it is not kept or nothing was counted.
+    pub fn variance(&self, value: &[u8]) -> Option<i64> {
+        let shift = self.parts.variance?;
+        let (count, sum) = (read(value, self.count()), read(value, self.sum()));
+        // What was put together has the mean of all: this changes nothing about it.
+        let spread = Spread::of_parts([(count, self.spread(value))].into_iter(), count, sum, shift);
+        (count > 0).then(|| spread.variance(count, shift))
+    }
+
+    fn spread(&self, value: &[u8]) -> Spread {
+        Spread { mean: read(value, self.mean()), squares: read(value, self.squares()) }
+    }
+
+    fn write_spread(&self, into: &mut [u8], spread: Spread) {
+        write(into, self.mean(), spread.mean);
+        write(into, self.squares(), spread.squares);
     }
 }
 
@@ -198,20 +243,34 @@ mod tests {
         }
     }
 
+    const ALL: Layout = Layout {
+        parts: Parts { count: true, sum: true, min: true, max: true, variance: Some(0) },
+        histogram: Histogram::Log,
+    };
+
+    fn counted(layout: Layout, values: &[i64]) -> [u8; 2048] {
+        let mut value = [0; 2048];
+        values.iter().for_each(|v| layout.add(&mut value, *v));
+        value
+    }
+
     #[test]
     fn merging_two_cpus_is_adding_all_values_on_one() {
-        let layout =
-            Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::Log };
-        let (mut a, mut b, mut all) = ([0; 2048], [0; 2048], [0; 2048]);
-        for value in [5, -3, 0, 12] {
-            layout.add(&mut a, value);
-            layout.add(&mut all, value);
-        }
-        for value in [100, -70] {
-            layout.add(&mut b, value);
-            layout.add(&mut all, value);
-        }
-        layout.merge(&mut a, &b);
-        assert_eq!(a, all);
+        let layout = Layout { parts: Parts { variance: None, ..ALL.parts }, ..ALL };
+        let (a, b) = (counted(layout, &[5, -3, 0, 12]), counted(layout, &[100, -70]));
+        let mut merged = [0; 2048];
+        layout.merge(&mut merged, [&a[..], &[0; 2048], &b].into_iter());
+        assert_eq!(merged, counted(layout, &[5, -3, 0, 12, 100, -70]));
+    }
+
+    #[test]
+    fn a_variance_survives_being_merged() {
+        let one = counted(ALL, &[-1, -1000, -5]);
+        let mut merged = [0; 2048];
+        ALL.merge(&mut merged, [&[0; 2048], &one[..]].into_iter());
+        // The golden run g09.
+        assert_eq!([&one, &merged].map(|value| ALL.variance(value)), [Some(331_425); 2]);
+        assert_eq!(ALL.variance(&[0; 2048]), None);
+        assert_eq!(read(&merged, ALL.buckets() + 8 * log_bucket(-5)), 1);
     }
 }

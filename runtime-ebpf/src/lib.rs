@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod constants;
 pub mod helper;
 pub mod intern;
 pub mod limits;
 pub mod record;
 pub mod state;
+pub mod variance;

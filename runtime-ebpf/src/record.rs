@@ -1,11 +1,11 @@
 //! What kernel handlers send to user space through the rings.
 //!
 //! Every record starts with [`HEADER`] bytes: kind, index, time. The control ring carries errors and `exit()`, the
-//! event ring carries printing; a flood of prints cannot hold up a stop.
+//! event ring carries printing and what goes on in user space; a flood of prints cannot hold up a stop.
 
 /// Byte offset of the record's [`Kind`], 32 bits.
 pub const KIND: u32 = 0;
-/// Byte offset of the index, 32 bits: the format of a print, the [`Fault`] of an error.
+/// Byte offset of the index, 32 bits: the format of a print, the [`Fault`] of an error, the number of a handoff.
 pub const INDEX: u32 = 4;
 /// Byte offset of the time, nanoseconds of the monotonic clock, 64 bits.
 pub const TIME: u32 = 8;
@@ -27,6 +27,8 @@ pub enum Kind {
     Error = 2,
     /// A printing statement: index is the format, the arguments follow as the format's layout says.
     Print = 3,
+    /// The rest of a handler, to be run in user space: index is the handoff, what it needs follows.
+    Handoff = 4,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             1 => Some(Kind::Exit),
             2 => Some(Kind::Error),
             3 => Some(Kind::Print),
+            4 => Some(Kind::Handoff),
             _ => None,
         }
     }
@@ -43,6 +46,8 @@ impl Kind {
 
 /// Bytes of an error record.
 pub const ERROR_SIZE: u32 = HEADER + 16;
+/// Most bytes, with the NUL, of the text behind an error's record where the fault is [`Fault::Text`]: half the ring.
+pub const ERROR_TEXT_MAX: u32 = CONTROL_RING / 2;
 
 /// A run-time error of the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +65,63 @@ pub enum Fault {
     MaxAction = 5,
     /// An array is full; the detail is the global's number.
     ArrayOverflow = 6,
+    /// Functions call each other more deeply than MAXNESTING.
+    MaxNesting = 7,
+    /// A histogram has no bucket with this number.
+    HistogramIndex = 8,
+    /// The last overload of a function said `next`.
+    FunctionsExhausted = 9,
+    /// An error with a message of its own, which user space has.
+    Text = 10,
+    /// `kernel_char()` of an address that cannot be read, which is the detail.
+    KernelCharFault = 11,
+    /// `kernel_short()`, likewise.
+    KernelShortFault = 12,
+    /// `kernel_int()`, likewise.
+    KernelIntFault = 13,
+    /// `kernel_long()`, likewise.
+    KernelLongFault = 14,
+    /// `kernel_pointer()`, likewise.
+    KernelPointerFault = 15,
+    /// `user_string()` of an address that cannot be read, which is the detail.
+    UserStringFault = 16,
+    /// `user_char()`, likewise.
+    UserCharFault = 17,
+    /// `user_short()`, likewise.
+    UserShortFault = 18,
+    /// `user_int()`, likewise.
+    UserIntFault = 19,
+    /// `user_long()`, likewise.
+    UserLongFault = 20,
 }
 
 impl Fault {
+    /// The message, or how it starts: what follows depends on the detail.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Fault::DivisionByZero => "division by 0",
+            Fault::EmptyAggregate => "empty aggregate",
+            Fault::KernelStringFault => "kernel string copy fault at ",
+            Fault::KernelCharFault => "kernel char copy fault at ",
+            Fault::KernelShortFault => "kernel short copy fault at ",
+            Fault::KernelIntFault => "kernel int copy fault at ",
+            Fault::KernelLongFault => "kernel long copy fault at ",
+            Fault::KernelPointerFault => "kernel pointer copy fault at ",
+            Fault::UserStringFault => "user string copy fault -14 at ",
+            Fault::UserCharFault => "user char copy fault -14 at ",
+            Fault::UserShortFault => "user short copy fault -14 at ",
+            Fault::UserIntFault => "user int copy fault -14 at ",
+            Fault::UserLongFault => "user long copy fault -14 at ",
+            Fault::KernelReadFault => "read fault [man error::fault] at ",
+            Fault::MaxAction => "MAXACTION exceeded",
+            Fault::ArrayOverflow => "Array overflow, check ",
+            Fault::MaxNesting => "MAXNESTING exceeded",
+            Fault::HistogramIndex => "histogram index out of range",
+            Fault::FunctionsExhausted => "all functions exhausted",
+            Fault::Text => "",
+        }
+    }
+
     /// The fault with this number.
     pub const fn from_number(number: u32) -> Option<Fault> {
         match number {
@@ -72,7 +131,35 @@ impl Fault {
             4 => Some(Fault::KernelReadFault),
             5 => Some(Fault::MaxAction),
             6 => Some(Fault::ArrayOverflow),
+            7 => Some(Fault::MaxNesting),
+            8 => Some(Fault::HistogramIndex),
+            9 => Some(Fault::FunctionsExhausted),
+            10 => Some(Fault::Text),
+            11 => Some(Fault::KernelCharFault),
+            12 => Some(Fault::KernelShortFault),
+            13 => Some(Fault::KernelIntFault),
+            14 => Some(Fault::KernelLongFault),
+            15 => Some(Fault::KernelPointerFault),
+            16 => Some(Fault::UserStringFault),
+            17 => Some(Fault::UserCharFault),
+            18 => Some(Fault::UserShortFault),
+            19 => Some(Fault::UserIntFault),
+            20 => Some(Fault::UserLongFault),
             _ => None,
         }
     }
+}
+
+/// What is known of the event behind a handoff: it stands before the captured values, behind the [`HEADER`].
+pub mod event {
+    /// Process and thread, as `bpf_get_current_pid_tgid` gives them.
+    pub const PID_TGID: u32 = 0;
+    /// Group and user, as `bpf_get_current_uid_gid` gives them.
+    pub const UID_GID: u32 = 8;
+    /// The CPU.
+    pub const CPU: u32 = 16;
+    /// The task's name, 16 bytes.
+    pub const COMM: u32 = 24;
+    /// Bytes of all.
+    pub const SIZE: u32 = 40;
 }

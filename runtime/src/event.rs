@@ -1,18 +1,20 @@
-//! What kernel handlers send: errors and `exit()` on the control ring, prints on the event ring.
+//! What kernel handlers send: errors and `exit()` on the control ring; prints, and what goes on in user space, on the
+//! event ring.
 //!
-//! Prints of different CPUs come nearly in order of time; each drain puts them in order before it renders them.
+//! Events of different CPUs come nearly in order of time; each drain puts them in order before it renders them.
 
 use crate::fault::Raised;
 use crate::load::LoadError;
 use crate::output::format::{self, Arguments};
-use crate::run::{Handles, Run};
+use crate::run::Handles;
+use crate::runner::Runner;
 use crate::sys::bpf::Map;
 use aya::maps::{MapData, RingBuf};
 use std::os::fd::{AsFd, BorrowedFd};
 use tapster_compiler::image::{Image, MapRole};
 use tapster_runtime_ebpf::record::{self, Fault, Kind};
 
-/// Bytes of prints that are put in order at once.
+/// Bytes of events that are put in order at once.
 const BATCH: usize = 1 << 20;
 
 /// The rings of a run.
@@ -40,7 +42,7 @@ struct Batch {
 }
 
 /// What stands on the control ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
     /// `exit()`.
     Exit,
@@ -74,8 +76,8 @@ impl Rings {
         }
     }
 
-    /// Renders prints, up to a batch of them. Gives whether there may be more.
-    pub fn render(&mut self, run: &mut Run) -> bool {
+    /// Renders prints and calls handlers that are handed to, up to a batch of them. Gives whether there may be more.
+    pub fn render(&mut self, runner: &mut Runner) -> bool {
         let Some(ring) = &mut self.events else { return false };
         let mut more = true;
         while self.batch.bytes.len() < BATCH {
@@ -85,7 +87,7 @@ impl Rings {
             };
             self.batch.push(&item);
         }
-        self.batch.render(run);
+        self.batch.render(runner);
         more
     }
 }
@@ -105,17 +107,19 @@ impl Batch {
         self.bytes.extend_from_slice(record);
     }
 
-    fn render(&mut self, run: &mut Run) {
+    fn render(&mut self, runner: &mut Runner) {
         // Nearly sorted, which this sort is fast on; records of one time stay in the order of the ring.
         self.records.sort_by_key(|(time, ..)| *time);
         for (_, start, len) in self.records.drain(..) {
             let record = &self.bytes[start as usize..(start + len) as usize];
-            let is_print = half(record, record::KIND).and_then(Kind::from_number) == Some(Kind::Print);
-            if let (true, Some(index)) = (is_print, half(record, record::INDEX)) {
-                run.print(index as usize, |format, handles, out| {
-                    let rest = record.get(record::HEADER as usize..).unwrap_or_default();
+            let rest = record.get(record::HEADER as usize..).unwrap_or_default();
+            let Some(index) = half(record, record::INDEX).map(|index| index as usize) else { continue };
+            match half(record, record::KIND).and_then(Kind::from_number) {
+                Some(Kind::Print) => runner.run.print(index, |format, handles, out| {
                     format::render(format, &mut Record { rest, handles }, out);
-                });
+                }),
+                Some(Kind::Handoff) => runner.hand_off(index, rest),
+                Some(Kind::Exit | Kind::Error) | None => {}
             }
         }
         self.bytes.clear();
@@ -132,15 +136,23 @@ fn word(record: &[u8], at: u32) -> Option<i64> {
     Some(i64::from_ne_bytes(*bytes))
 }
 
+fn until_nul(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    &text[..end]
+}
+
 fn control(record: &[u8]) -> Option<Control> {
     match Kind::from_number(half(record, record::KIND)?)? {
         Kind::Exit => Some(Control::Exit),
-        Kind::Error => Some(Control::Error(Raised {
-            fault: Fault::from_number(half(record, record::INDEX)?)?,
-            detail: word(record, record::HEADER)?,
-            position: word(record, record::HEADER + 8)? as u32,
-        })),
-        Kind::Print => None,
+        Kind::Error => {
+            let fault = Fault::from_number(half(record, record::INDEX)?)?;
+            let (detail, position) = (word(record, record::HEADER)?, word(record, record::HEADER + 8)? as u32);
+            Some(Control::Error(match fault {
+                Fault::Text => Raised::saying(until_nul(record.get(record::ERROR_SIZE as usize..)?), position),
+                fault => Raised::new(fault, detail, position),
+            }))
+        }
+        Kind::Print | Kind::Handoff => None,
     }
 }
 
@@ -160,8 +172,7 @@ impl Arguments for Record<'_> {
     fn text(&mut self, bound: u32) -> &[u8] {
         let (text, rest) = self.rest.split_at(self.rest.len().min(bound as usize));
         self.rest = rest;
-        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-        &text[..end]
+        until_nul(text)
     }
 
     fn stack(&mut self, out: &mut Vec<u8>) {
@@ -173,6 +184,12 @@ impl Arguments for Record<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host;
+    use crate::run::tests::{Shown, run_showing};
+    use crate::session::tests::script;
+    use std::cell::RefCell;
+    use tapster_compiler::host::{ContextHeader, HostFn, HostTable};
+    use tapster_compiler::image::{Format, Handoff, Piece, When};
 
     fn record(kind: Kind, index: u32, time: u64, rest: &[i64]) -> Vec<u8> {
         let mut record = Vec::new();
@@ -186,10 +203,98 @@ mod tests {
     #[test]
     fn the_control_ring_carries_exit_and_errors() {
         assert_eq!(control(&record(Kind::Exit, 0, 0, &[])), Some(Control::Exit));
-        let raised = Raised { fault: Fault::KernelStringFault, detail: 0x10, position: 99 };
+        let raised = Raised::new(Fault::KernelStringFault, 0x10, 99);
         let fault = Fault::KernelStringFault as u32;
         assert_eq!(control(&record(Kind::Error, fault, 0, &[0x10, 99])), Some(Control::Error(raised)));
         assert_eq!(control(&record(Kind::Error, fault, 0, &[0x10])), None);
+        let boom = record(Kind::Error, Fault::Text as u32, 0, &[0, 0, i64::from_ne_bytes(*b"boom\0xyz")]);
+        assert_eq!(control(&boom), Some(Control::Error(Raised::saying(b"boom", 0))));
         assert_eq!(control(&[1, 2]), None);
+    }
+
+    /// A run of a script whose handlers are handed to, the n-th by handoff n, with 12 bytes each.
+    fn runner(text: &str, host: &HostTable) -> (Runner, Shown, Shown) {
+        let mut image = script::image_for(text, host);
+        image.max_action = 1000;
+        image.max_action_interruptible = 10_000;
+        image.handlers.iter_mut().for_each(|handler| handler.when = When::Handoff);
+        image.handoffs = (0..image.handlers.len()).map(|handler| Handoff { handler, size: 12 }).collect();
+        image.formats.push(Format { pieces: vec![Piece::Literal(b"from the kernel\n".to_vec())] });
+        let (run, out, err) = run_showing(image);
+        (Runner::new(run, 0, false, Box::new(|_| String::new())), out, err)
+    }
+
+    fn render(runner: &mut Runner, records: &[Vec<u8>]) {
+        let mut batch = Batch::default();
+        records.iter().for_each(|record| batch.push(record));
+        batch.render(runner);
+        runner.run.output.flush();
+    }
+
+    #[test]
+    fn handlers_are_handed_to_in_order_of_time_until_one_ends_the_session() {
+        let text = "probe begin { printf(\"first\\n\") } probe begin { printf(\"second\\n\"); exit() }";
+        let (mut runner, out, _) = runner(text, &host::table());
+        let print = runner.run.image.formats.len() as u32 - 1;
+        let (handoff, print) =
+            (|index, time| record(Kind::Handoff, index, time, &[7, 8]), |time| record(Kind::Print, print, time, &[]));
+        render(&mut runner, &[print(5), handoff(1, 4), handoff(0, 1), print(2), handoff(0, 3), handoff(0, 6)]);
+        assert_eq!(out.text(), "first\nfrom the kernel\nfirst\nsecond\nfrom the kernel\n");
+        assert!(runner.is_over());
+    }
+
+    #[test]
+    fn what_is_handed_to_may_fail() {
+        let text = "probe begin { z = 0; printf(\"%d\\n\", 1 / z) } probe begin { printf(\"second\\n\") }";
+        let (mut runner, out, err) = runner(text, &host::table());
+        render(&mut runner, &[record(Kind::Handoff, 0, 1, &[]), record(Kind::Handoff, 1, 2, &[])]);
+        render(&mut runner, &[record(Kind::Handoff, 1, 3, &[])]);
+        assert_eq!((out.text(), err.text()), (String::new(), "ERROR: division by 0\n".into()));
+        assert!(runner.has_failed() && runner.errors() == 1);
+    }
+
+    #[test]
+    fn a_session_that_is_stopped_still_takes_what_was_handed_on() {
+        let (mut runner, out, _) = runner("probe begin { printf(\"x\\n\") }", &host::table());
+        runner.run.end();
+        render(&mut runner, &[record(Kind::Handoff, 0, 1, &[]), record(Kind::Handoff, 99, 1, &[])]);
+        assert_eq!(out.text(), "x\n");
+    }
+
+    thread_local! {
+        static SEEN: RefCell<Vec<[i64; 5]>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Stands in for `exit()`: remembers what generated code sees.
+    unsafe extern "C" fn look(context: *const ContextHeader) -> i64 {
+        // SAFETY: generated code passes on its context; a record has 16 bytes at least.
+        let seen = unsafe {
+            let header = &*context;
+            let words = header.record.cast::<[i64; 2]>();
+            let [first, second] = if words.is_null() { [-1, -1] } else { *words };
+            [first, second, header.pending, header.actions, header.nesting]
+        };
+        SEEN.with_borrow_mut(|all| all.push(seen));
+        0
+    }
+
+    #[test]
+    fn a_handler_sees_what_was_handed_on_as_long_as_it_expects() {
+        let mut host = host::table();
+        host.0[HostFn::exit as usize] = look as *const u8;
+        let (mut runner, ..) = runner("probe begin { exit() }", &host);
+        let mut short = record(Kind::Handoff, 0, 2, &[3]);
+        short.truncate(record::HEADER as usize + 3);
+        render(&mut runner, &[record(Kind::Handoff, 0, 1, &[3, i64::MIN, 5]), short]);
+        runner.call(0);
+        let budget = |actions| [0, actions, 0];
+        let seen = SEEN.take();
+        assert_eq!(seen.iter().map(|seen| [seen[0], seen[1]]).collect::<Vec<_>>(), [[3, i64::MIN], [3, 0], [-1, -1]]);
+        // `exit()` is a statement: one may have been counted already.
+        assert!(
+            seen.iter()
+                .zip([1000, 1000, 10_000])
+                .all(|(seen, most)| { [budget(most), budget(most - 1)].contains(&[seen[2], seen[3], seen[4]]) })
+        );
     }
 }

@@ -4,7 +4,7 @@ use tapster_compiler::image::{Image, Storage};
 use tapster_runtime_ebpf::record::Fault;
 
 /// A run-time error that a handler met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raised {
     /// Which.
     pub fault: Fault,
@@ -12,29 +12,54 @@ pub struct Raised {
     pub detail: i64,
     /// Where in the script; 0 where there is no place.
     pub position: u32,
+    /// The message of [`Fault::Text`].
+    pub text: Box<[u8]>,
 }
 
 impl Raised {
-    /// What happened, as it stands behind `ERROR: `; `place` tells the token and the line of a position.
-    pub fn message(&self, image: &Image, place: &dyn Fn(u32) -> String) -> String {
-        let what = describe(self.fault, self.detail, image);
+    /// An error whose message its fault knows.
+    pub fn new(fault: Fault, detail: i64, position: u32) -> Raised {
+        Raised { fault, detail, position, text: Box::default() }
+    }
+
+    /// An error with a message of its own.
+    pub fn saying(text: &[u8], position: u32) -> Raised {
+        Raised { fault: Fault::Text, detail: 0, position, text: text.into() }
+    }
+
+    /// What happened, as a catch block gets it.
+    pub fn what(&self, image: &Image) -> Vec<u8> {
+        match self.fault {
+            Fault::Text => self.text.to_vec(),
+            fault => describe(fault, self.detail, image).into_bytes(),
+        }
+    }
+
+    /// What happened and where, as it stands behind `ERROR: `; `place` tells the token and the line of a position.
+    pub fn message(&self, image: &Image, place: &dyn Fn(u32) -> String) -> Vec<u8> {
+        let mut message = self.what(image);
         let near = if self.position == 0 { String::new() } else { place(self.position) };
-        if near.is_empty() { what } else { format!("{what} near {near}") }
+        if !near.is_empty() {
+            message.extend_from_slice(b" near ");
+            message.extend_from_slice(near.as_bytes());
+        }
+        message
     }
 }
 
 /// The message of a fault, without its place.
-pub fn describe(fault: Fault, detail: i64, image: &Image) -> String {
+fn describe(fault: Fault, detail: i64, image: &Image) -> String {
+    let start = fault.text();
     match fault {
-        Fault::DivisionByZero => "division by 0".into(),
-        Fault::EmptyAggregate => "empty aggregate".into(),
-        Fault::KernelStringFault => format!("kernel string copy fault at {detail:#x} [man error::fault]"),
-        Fault::KernelReadFault => format!("read fault [man error::fault] at {detail:#018x}"),
-        Fault::MaxAction => "MAXACTION exceeded".into(),
+        _ if start.ends_with(" at ") && fault != Fault::KernelReadFault => {
+            format!("{start}{detail:#x} [man error::fault]")
+        }
+        Fault::KernelReadFault => format!("{start}{detail:#018x}"),
         Fault::ArrayOverflow => match array_size(image, detail) {
-            Some(size) => format!("Array overflow, check size limit ({size})"),
-            None => "Array overflow, check MAXMAPENTRIES".into(),
+            Some(size) => format!("{start}size limit ({size})"),
+            None => format!("{start}MAXMAPENTRIES"),
         },
+        _ => start.into(),
     }
 }
 
@@ -52,18 +77,29 @@ mod tests {
     use tapster_compiler::image::{Array, Global, Value};
 
     fn image(sized: bool) -> Image {
-        let array = Array { map: None, key: vec![], key_size: 8, value: Value::Long, max_entries: 3, sized };
+        let (value, max_entries) = (Value::Long, 3);
+        let array = Array { map: None, key: vec![], key_size: 8, value, max_entries, sized, wrap: false };
         Image { globals: vec![Global { name: "a".into(), storage: Storage::Array(array) }], ..Image::default() }
     }
 
+    fn said(raised: &Raised, image: &Image) -> [String; 2] {
+        let place = |position| format!("operator '/' at g02_div0.stp:1:{position}");
+        [raised.message(image, &place), raised.what(image)].map(|text| String::from_utf8(text).expect("ASCII"))
+    }
+
+    /// The golden runs g01, g02, g11 and g18.
     #[test]
     fn messages_are_those_of_systemtap() {
-        let place = |position| format!("operator '/' at g02_div0.stp:1:{position}");
-        let raised = Raised { fault: Fault::DivisionByZero, detail: 0, position: 43 };
-        assert_eq!(raised.message(&image(false), &place), "division by 0 near operator '/' at g02_div0.stp:1:43");
-        let raised = Raised { fault: Fault::KernelStringFault, detail: 0, position: 0 };
-        assert_eq!(raised.message(&image(false), &place), "kernel string copy fault at 0x0 [man error::fault]");
-        assert_eq!(describe(Fault::ArrayOverflow, 0, &image(false)), "Array overflow, check MAXMAPENTRIES");
-        assert_eq!(describe(Fault::ArrayOverflow, 0, &image(true)), "Array overflow, check size limit (3)");
+        let raised = Raised::new(Fault::DivisionByZero, 0, 43);
+        let expected = ["division by 0 near operator '/' at g02_div0.stp:1:43", "division by 0"];
+        assert_eq!(said(&raised, &image(false)), expected);
+        let what = |fault| said(&Raised::new(fault, 0, 0), &image(false))[0].clone();
+        assert_eq!(what(Fault::KernelStringFault), "kernel string copy fault at 0x0 [man error::fault]");
+        assert_eq!(what(Fault::ArrayOverflow), "Array overflow, check MAXMAPENTRIES");
+        assert_eq!(what(Fault::MaxNesting), "MAXNESTING exceeded");
+        assert_eq!(what(Fault::FunctionsExhausted), "all functions exhausted");
+        let sized = said(&Raised::new(Fault::ArrayOverflow, 0, 0), &image(true));
+        assert_eq!(sized[0], "Array overflow, check size limit (3)");
+        assert_eq!(said(&Raised::saying(b"boom", 0), &image(false)), ["boom", "boom"]);
     }
 }

@@ -6,6 +6,7 @@
 use crate::map;
 use crate::sys::bpf::Map;
 use crate::table::Table;
+use crate::walk::Slice;
 use std::io;
 use std::rc::Rc;
 use tapster_compiler::image::{Array, Image, MapRole, Storage, Value};
@@ -141,22 +142,32 @@ impl Globals {
         let Some(Global::Array(elements)) = self.all.get_mut(global) else { return None };
         let Some(map) = elements.array.map else { return Some(Rc::clone(&elements.own)) };
         if elements.snapshot.is_none() {
-            let mut table = match map::snapshot(&self.maps[map], elements.array.value) {
-                Ok(table) => table,
-                Err(error) => {
-                    self.failures.note::<()>(Err(error));
-                    Table::new(elements.array.key_size as usize, elements.array.value.size() as usize)
-                }
-            };
-            if let Value::Aggregate(layout) = elements.array.value {
+            let snapshot = map::snapshot(&self.maps[map], elements.array.value, &elements.own);
+            let mut table = snapshot.unwrap_or_else(|error| {
+                self.failures.note::<()>(Err(error));
+                elements.own.emptied()
+            });
+            if let Value::Aggregate(_) = elements.array.value {
                 for row in elements.own.live_rows() {
-                    let to = table.find_or_push(elements.own.key(row));
-                    layout.merge(table.value_mut(to), elements.own.value(row));
+                    if table.find(elements.own.key(row)).is_none() {
+                        let to = table.push(elements.own.key(row));
+                        table.value_mut(to).copy_from_slice(elements.own.value(row));
+                    }
                 }
             }
             elements.snapshot = Some(Rc::new(table));
         }
         elements.snapshot.clone()
+    }
+
+    /// Leaves the order of a walk behind. What lies in a map keeps it until it is read again.
+    pub fn reorder(&mut self, global: usize, rows: Vec<u32>) {
+        let Some(Global::Array(elements)) = self.all.get_mut(global) else { return };
+        let table = match (&mut elements.snapshot, elements.array.map) {
+            (Some(snapshot), Some(_)) => snapshot,
+            _ => &mut elements.own,
+        };
+        Rc::make_mut(table).reorder(rows);
     }
 
     /// An element's value: of statistics what all CPUs and user handlers added. `None` where there is no element.
@@ -169,25 +180,34 @@ impl Globals {
                 let map = &self.maps[map];
                 self.answer.resize(map.value_size(), 0);
                 let in_map = self.failures.note(map.lookup(key, &mut self.answer));
-                let own = elements.own.find(key);
-                if !in_map && own.is_none() {
-                    return None;
+                let own = elements.own.find(key).map(|row| elements.own.value(row));
+                if !in_map {
+                    return own;
                 }
                 self.merged.clear();
                 self.merged.resize(elements.array.value.size() as usize, 0);
-                if in_map {
-                    map::merge(elements.array.value, map.stride(), &self.answer, &mut self.merged);
-                }
-                if let (Value::Aggregate(layout), Some(row)) = (elements.array.value, own) {
-                    layout.merge(&mut self.merged, elements.own.value(row));
-                }
+                map::merge(elements.array.value, map.stride(), &self.answer, own, &mut self.merged);
                 return Some(&self.merged);
             }
         };
         table.find(key).map(|row| table.value(row))
     }
 
-    /// Sets an element. Gives a fault where the array is full.
+    /// Whether any element's key is in a slice.
+    pub fn has_slice(&mut self, global: usize, slice: Slice<'_>) -> bool {
+        let Some((table, array)) = self.elements(global).zip(self.array(global)) else { return false };
+        table.live_rows().any(|row| slice.has(&array.key, table.key(row)))
+    }
+
+    /// Deletes all elements whose keys are in a slice.
+    pub fn delete_slice(&mut self, global: usize, slice: Slice<'_>) {
+        let Some((table, array)) = self.elements(global).zip(self.array(global)) else { return };
+        let rows: Vec<u32> = table.live_rows().filter(|row| slice.has(&array.key, table.key(*row))).collect();
+        rows.into_iter().for_each(|row| self.delete(global, Some(table.key(row))));
+    }
+
+    /// Sets an element. Gives a fault where the array is full. In the kernel an array that wraps is a map that makes room
+    /// by itself (`BPF_MAP_TYPE_LRU_HASH`), and any of its elements may be gone the next time.
     pub fn set(&mut self, global: usize, key: &[u8], value: &[u8]) -> Result<(), Fault> {
         let Some(Global::Array(elements)) = self.all.get_mut(global) else { return Ok(()) };
         let Some(map) = elements.array.map else {
@@ -226,21 +246,18 @@ impl Globals {
             return self.element(global, key);
         }
         let Some(Global::Statistic(statistic)) = self.all.get(global) else { return None };
+        let (true, Some(map)) = (statistic.in_kernel, self.scalars) else { return Some(&statistic.added) };
+        let map = &self.maps[map];
+        let cpus = self.scalars_read.get_or_insert_with(|| {
+            let mut cpus = vec![0; map.value_size()];
+            self.failures.note(map.lookup(&0u32.to_ne_bytes(), &mut cpus));
+            cpus
+        });
+        let (from, size) = (statistic.offset as usize, statistic.layout.size() as usize);
+        let cpus = cpus.chunks_exact(map.stride()).map(|cpu| &cpu[from..from + size]);
         self.merged.clear();
-        self.merged.resize(statistic.layout.size() as usize, 0);
-        if let (true, Some(map)) = (statistic.in_kernel, self.scalars) {
-            let map = &self.maps[map];
-            let cpus = self.scalars_read.get_or_insert_with(|| {
-                let mut cpus = vec![0; map.value_size()];
-                self.failures.note(map.lookup(&0u32.to_ne_bytes(), &mut cpus));
-                cpus
-            });
-            let from = statistic.offset as usize;
-            for cpu in cpus.chunks_exact(map.stride()) {
-                statistic.layout.merge(&mut self.merged, &cpu[from..from + statistic.layout.size() as usize]);
-            }
-        }
-        statistic.layout.merge(&mut self.merged, &statistic.added);
+        self.merged.resize(size, 0);
+        statistic.layout.merge(&mut self.merged, cpus.chain([&statistic.added[..]]));
         Some(&self.merged)
     }
 
@@ -291,7 +308,10 @@ impl Elements {
             return Ok(row);
         }
         if self.own.len() >= self.array.max_entries as usize {
-            return Err(Fault::ArrayOverflow);
+            if !self.array.wrap {
+                return Err(Fault::ArrayOverflow);
+            }
+            Rc::make_mut(&mut self.own).remove_first();
         }
         Ok(Rc::make_mut(&mut self.own).push(key))
     }
@@ -303,9 +323,9 @@ mod tests {
     use tapster_compiler::image;
     use tapster_runtime_ebpf::aggregate::{Histogram, Parts, read};
 
-    fn image(value: Value, max_entries: u32) -> Image {
+    fn image(value: Value, max_entries: u32, wrap: bool) -> Image {
         let key = vec![image::KeyPart { offset: 0, kind: image::KeyKind::Long }];
-        let array = Array { map: None, key, key_size: 8, value, max_entries, sized: false };
+        let array = Array { map: None, key, key_size: 8, value, max_entries, sized: false, wrap };
         let global = image::Global { name: "a".into(), storage: Storage::Array(array) };
         Image { globals: vec![global], ..Image::default() }
     }
@@ -316,7 +336,7 @@ mod tests {
 
     #[test]
     fn an_array_of_user_space_takes_its_limit_and_no_more() {
-        let mut globals = Globals::new(&image(Value::Long, 2), Vec::new());
+        let mut globals = Globals::new(&image(Value::Long, 2, false), Vec::new());
         assert_eq!(globals.set(0, &number(1), &number(10)), Ok(()));
         assert_eq!(globals.set(0, &number(2), &number(20)), Ok(()));
         assert_eq!(globals.set(0, &number(3), &number(30)), Err(Fault::ArrayOverflow));
@@ -331,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_walk_keeps_what_it_saw_while_the_array_changes() {
-        let mut globals = Globals::new(&image(Value::Long, 100), Vec::new());
+        let mut globals = Globals::new(&image(Value::Long, 100, false), Vec::new());
         for n in 0..50 {
             globals.set(0, &number(n), &number(n)).expect("there is room");
         }
@@ -345,14 +365,45 @@ mod tests {
 
     #[test]
     fn statistics_of_user_space_add_up() {
-        let layout =
-            Layout { parts: Parts { count: true, sum: true, min: false, max: true }, histogram: Histogram::None };
-        let mut globals = Globals::new(&image(Value::Aggregate(layout), 2), Vec::new());
+        let parts = Parts { count: true, sum: true, min: false, max: true, variance: None };
+        let layout = Layout { parts, histogram: Histogram::None };
+        let mut globals = Globals::new(&image(Value::Aggregate(layout), 2, false), Vec::new());
         for value in [3, 5] {
             globals.add(0, Some(&number(1)), value).expect("there is room");
         }
         let value = globals.statistic(0, Some(&number(1))).expect("was added to");
         assert_eq!([layout.count(), layout.sum(), layout.max()].map(|at| read(value, at)), [2, 8, 5]);
         assert_eq!(globals.statistic(0, Some(&number(2))), None);
+    }
+
+    /// `w%` with MAXMAPENTRIES=4 of the golden run g32: ten elements set, `6 7 8 9` left.
+    #[test]
+    fn an_array_that_wraps_drops_its_oldest_element() {
+        let mut globals = Globals::new(&image(Value::Long, 4, true), Vec::new());
+        for n in 0..10 {
+            assert_eq!(globals.set(0, &number(n), &number(n)), Ok(()));
+            assert_eq!(globals.set(0, &number(n), &number(n)), Ok(()), "an element that is there drops none");
+        }
+        let left = globals.elements(0).expect("an array");
+        assert_eq!(left.live_rows().map(|row| left.key(row)[0]).collect::<Vec<u8>>(), [6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_slice_is_found_and_deleted() {
+        let part = |offset| image::KeyPart { offset, kind: image::KeyKind::Long };
+        let mut image = image(Value::Long, 9, false);
+        let Storage::Array(array) = &mut image.globals[0].storage else { unreachable!("it is an array") };
+        (array.key, array.key_size) = (vec![part(0), part(8)], 16);
+        let mut globals = Globals::new(&image, Vec::new());
+        let key = |a, b| [number(a), number(b)].concat();
+        for (a, b) in [(1, 1), (1, 2), (2, 1)] {
+            globals.set(0, &key(a, b), &number(0)).expect("there is room");
+        }
+        let (one, three) = (key(1, 0), key(3, 1));
+        assert!(globals.has_slice(0, Slice { key: &three, mask: 0b10 }));
+        assert!(!globals.has_slice(0, Slice { key: &three, mask: 0b01 }));
+        globals.delete_slice(0, Slice { key: &one, mask: 0b01 });
+        let left = globals.elements(0).expect("an array");
+        assert_eq!(left.live_rows().map(|row| left.key(row).to_vec()).collect::<Vec<_>>(), [key(2, 1)]);
     }
 }

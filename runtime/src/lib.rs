@@ -7,9 +7,10 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`world`], [`slab`] | answer the compiler's questions about this machine |
-//! | [`session`] | the life of a run; the others are its parts |
+//! | [`session`], [`runner`] | the life of a run, and the calls of its handlers; the others are their parts |
 //! | [`load`], [`attach`] | image to kernel |
 //! | [`run`], [`host`] | what native handlers work on, and how they reach it |
+//! | [`library`], [`regex`] | functions of the language that only user space has |
 //! | [`globals`], [`table`], [`map`], [`walk`], [`interned`] | arrays, statistics, strings and stacks |
 //! | [`event`], [`timer`] | what wakes a session |
 //! | [`output`], [`symbol`], [`fault`], [`loss`] | what the user sees |
@@ -21,12 +22,15 @@ pub mod fault;
 pub mod globals;
 pub mod host;
 pub mod interned;
+pub mod library;
 pub mod load;
 pub mod loss;
 pub mod map;
 pub mod output;
 pub mod privilege;
+pub mod regex;
 pub mod run;
+pub mod runner;
 pub mod session;
 pub mod slab;
 pub mod symbol;

@@ -10,6 +10,7 @@ use crate::sys::memory::StateBlock;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tapster_compiler::image::{Attach, Image, MapKind, MapRole, Program};
+use tapster_runtime_ebpf::constants;
 
 /// Why an image could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum LoadError {
     /// The state block.
     #[error("cannot map the script's globals into memory ({})", errno_name(.source))]
     State { source: io::Error },
+    /// The constants.
+    #[error("cannot fill the map of the constants ({})", errno_name(.source))]
+    Constants { source: io::Error },
     /// A ring buffer.
     #[error("cannot read the ring buffer {name}")]
     Ring { name: String, source: aya::maps::MapError },
@@ -105,6 +109,7 @@ pub struct Loaded {
 pub fn load(image: &Image) -> Result<Loaded, LoadError> {
     let cpus = if image.maps.iter().any(|map| is_per_cpu(map.kind)) { possible_cpus()? } else { 1 };
     let maps: Vec<Map> = image.maps.iter().map(|map| create_map(map, cpus)).collect::<Result<_, _>>()?;
+    fill_constants(image, &maps, cpus).map_err(|source| LoadError::Constants { source })?;
     let state = state_block(image, &maps)?;
     let btf = if image.programs.is_empty() || image.btf.is_empty() { None } else { Some(load_btf(&image.btf)?) };
     let btf = btf.as_ref().map(AsFd::as_fd);
@@ -113,7 +118,7 @@ pub fn load(image: &Image) -> Result<Loaded, LoadError> {
 }
 
 fn is_per_cpu(kind: MapKind) -> bool {
-    matches!(kind, MapKind::PercpuHash | MapKind::PercpuArray)
+    matches!(kind, MapKind::PercpuHash | MapKind::PercpuArray | MapKind::LruPercpuHash)
 }
 
 /// How many values a per-CPU element has (kernel/bpf/syscall.c: one a possible CPU).
@@ -128,7 +133,11 @@ fn create_map(map: &tapster_compiler::image::Map, cpus: usize) -> Result<Map, Lo
         key_size: map.key_size,
         value_size: map.value_size,
         max_entries: map.max_entries,
-        flags: if map.mmapable { bpf::MMAPABLE } else { 0 },
+        flags: match map.role {
+            MapRole::Constants => bpf::READ_ONLY_FOR_PROGRAMS,
+            _ if map.mmapable => bpf::MMAPABLE,
+            _ => 0,
+        },
         per_cpu: is_per_cpu(map.kind).then_some(cpus),
     };
     Map::create(&spec).map_err(|source| {
@@ -179,6 +188,16 @@ fn state_block(image: &Image, maps: &[Map]) -> Result<StateBlock, LoadError> {
     Ok(state)
 }
 
+/// Writes the constants and has the kernel take them for what they are: the verifier then knows their values.
+fn fill_constants(image: &Image, maps: &[Map], cpus: usize) -> io::Result<()> {
+    let place = image.maps.iter().position(|map| map.role == MapRole::Constants);
+    let Some(map) = place.and_then(|at| maps.get(at)) else { return Ok(()) };
+    let mut bytes = image.constants.clone();
+    bytes[constants::CPUS as usize..][..8].copy_from_slice(&(cpus as u64).to_ne_bytes());
+    map.update(&[0; 4], &bytes, 0)?;
+    map.freeze()
+}
+
 fn load_btf(btf: &[u8]) -> Result<OwnedFd, LoadError> {
     bpf::load_btf(btf).map_err(|source| denied_or(source, "BTF", |source| LoadError::Btf { source }))
 }
@@ -197,6 +216,7 @@ fn kind(attach: &Attach) -> ProgramKind {
     match attach {
         Attach::Fentry { btf_id, .. } => ProgramKind::Fentry(*btf_id),
         Attach::BtfTracepoint { btf_id, .. } => ProgramKind::BtfTracepoint(*btf_id),
+        Attach::RawTracepoint { .. } => ProgramKind::RawTracepoint,
         Attach::Kprobe { .. } => ProgramKind::Kprobe,
         Attach::KprobeMulti { .. } => ProgramKind::KprobeMulti,
     }

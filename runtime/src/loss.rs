@@ -59,7 +59,9 @@ fn describe(image: &Image, loss: &Loss, count: u64) -> String {
         Loss::StringTruncated => format!("{count} strings were cut to MAXSTRINGLEN bytes"),
         Loss::EventsFull(program) => {
             let probe = image.programs.get(*program).map_or("?", |program| &program.probe);
-            format!("probe {probe}: {count} prints lost because they came faster than they could be written")
+            format!(
+                "probe {probe}: {count} prints or handoffs lost because they came faster than user space could take them"
+            )
         }
     }
 }
@@ -83,7 +85,8 @@ mod tests {
 
     fn image() -> Image {
         let array = |sized| {
-            Storage::Array(Array { map: None, key: vec![], key_size: 8, value: Value::Long, max_entries: 2048, sized })
+            let (value, max_entries) = (Value::Long, 2048);
+            Storage::Array(Array { map: None, key: vec![], key_size: 8, value, max_entries, sized, wrap: false })
         };
         let program = Program {
             name: "p".into(),
@@ -125,7 +128,7 @@ mod tests {
         assert!(lines[0].contains("stats was full (2048 elements), 3 ") && lines[0].contains("-DMAXMAPENTRIES=8192"));
         assert!(lines[1].contains("global stacks[8192]") && !lines[1].contains("-D"));
         assert!(lines[2].contains("9 stacks") && lines[2].contains("-DMAXBACKTRACE=127"));
-        assert!(lines[3].contains("11 prints lost"));
+        assert!(lines[3].contains("11 prints or handoffs lost"));
         assert!(lines[4].ends_with("12 events missed because the probe was already running on that CPU"));
         assert!(lines[5].contains("1 event missed"));
     }

@@ -6,7 +6,6 @@ use crate::sys::bpf::{Cursor, Map};
 use crate::table::Table;
 use std::io;
 use tapster_compiler::image::Value;
-use tapster_runtime_ebpf::aggregate::Layout;
 
 /// Bytes of the two buffers that a batch is read into.
 const BATCH_BYTES: usize = 512 << 10;
@@ -65,27 +64,24 @@ fn for_each_singly(map: &Map, mut each: impl FnMut(&[u8], &[u8])) -> io::Result<
     Ok(())
 }
 
-/// Writes what all CPUs hold of one element as one value.
-pub fn merge(value: Value, stride: usize, cpus: &[u8], into: &mut [u8]) {
+/// Writes what all CPUs hold of one element, `stride` bytes apart, as one value; `own` is what user handlers added.
+pub fn merge(value: Value, stride: usize, cpus: &[u8], own: Option<&[u8]>, into: &mut [u8]) {
     match value {
-        Value::Aggregate(layout) => merge_aggregate(&layout, stride, cpus, into),
+        Value::Aggregate(layout) => {
+            let size = layout.size() as usize;
+            layout.merge(into, cpus.chunks_exact(stride).map(|cpu| &cpu[..size]).chain(own));
+        }
         Value::Long | Value::Text(_) | Value::Stack => into.copy_from_slice(&cpus[..into.len()]),
     }
 }
 
-/// Adds what all CPUs hold of a statistic, `stride` bytes apart, to one value.
-pub fn merge_aggregate(layout: &Layout, stride: usize, cpus: &[u8], into: &mut [u8]) {
-    for cpu in cpus.chunks_exact(stride) {
-        layout.merge(into, &cpu[..layout.size() as usize]);
-    }
-}
-
-/// Reads all elements into one table.
-pub fn snapshot(map: &Map, value: Value) -> io::Result<Table> {
+/// Reads all elements into one table, with what user handlers added to statistics.
+pub fn snapshot(map: &Map, value: Value, own: &Table) -> io::Result<Table> {
     let mut table = Table::new(map.key_size(), value.size() as usize);
     for_each(map, |key, cpus| {
         let row = table.push(key);
-        merge(value, map.stride(), cpus, table.value_mut(row));
+        let added = own.find(key).map(|row| own.value(row));
+        merge(value, map.stride(), cpus, added, table.value_mut(row));
     })?;
     Ok(table)
 }
@@ -104,20 +100,24 @@ pub fn clear(map: &Map) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tapster_runtime_ebpf::aggregate::{Histogram, Parts};
+    use tapster_runtime_ebpf::aggregate::{Histogram, Layout, Parts};
 
     #[test]
     fn cpus_that_saw_nothing_do_not_count() {
-        let layout =
-            Layout { parts: Parts { count: true, sum: true, min: true, max: true }, histogram: Histogram::None };
+        let parts = Parts { count: true, sum: true, min: true, max: true, variance: None };
+        let layout = Layout { parts, histogram: Histogram::None };
         let stride = layout.size() as usize;
-        let mut cpus = vec![0; 4 * stride];
+        let (mut cpus, mut own) = (vec![0; 4 * stride], vec![0; stride]);
         layout.add(&mut cpus[stride..2 * stride], 5);
         layout.add(&mut cpus[3 * stride..], 9);
         layout.add(&mut cpus[3 * stride..], -2);
-        let mut merged = vec![0; stride];
-        merge(Value::Aggregate(layout), stride, &cpus, &mut merged);
-        let words: Vec<i64> = merged.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word)).collect();
-        assert_eq!(words, [3, 12, -2, 9]);
+        layout.add(&mut own, 100);
+        let words = |own: Option<&[u8]>| {
+            let mut merged = vec![0; stride];
+            merge(Value::Aggregate(layout), stride, &cpus, own, &mut merged);
+            merged.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word)).collect::<Vec<i64>>()
+        };
+        assert_eq!(words(None), [3, 12, -2, 9]);
+        assert_eq!(words(Some(&own)), [4, 112, -2, 100]);
     }
 }

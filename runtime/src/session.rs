@@ -11,16 +11,17 @@
 
 use crate::attach::{self, Attached};
 use crate::event::{Control, Rings};
-use crate::fault::Raised;
 use crate::load::{self, LoadError};
 use crate::loss::{self, Missed};
 use crate::output::Output;
 use crate::run::Run;
+use crate::runner::Runner;
 use crate::sys::bpf;
+use crate::sys::process;
 use crate::sys::wait::{self, Signals};
 use crate::timer::Timers;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tapster_compiler::image::{Image, When};
@@ -35,6 +36,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Run-time errors that do not end the run yet (`-DMAXERRORS`).
     pub errors_max: u32,
+    /// Run-time errors are only counted: none is said, none ends the run (`--suppress-handler-errors`).
+    pub suppress_errors: bool,
     /// What `target()` gives.
     pub target: i64,
     /// When this process started to work on the script: `attached … in` counts from here.
@@ -54,6 +57,7 @@ impl Default for Options {
             strict: false,
             timeout: None,
             errors_max: 0,
+            suppress_errors: false,
             target: 0,
             started: Instant::now(),
             place: Box::new(|_| String::new()),
@@ -104,26 +108,28 @@ struct Core {
     attached: Attached,
     programs: Vec<OwnedFd>,
     rings: Rings,
-    run: Box<Run>,
+    runner: Runner,
     missed: Vec<Missed>,
-    errors: u32,
-    errors_max: u32,
     verbose: u32,
     strict: bool,
     timeout: Option<Duration>,
     started: Instant,
-    place: Box<dyn Fn(u32) -> String>,
 }
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("attached", &self.attached).field("errors", &self.errors).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("attached", &self.attached)
+            .field("errors", &self.runner.errors())
+            .finish_non_exhaustive()
     }
 }
 
 impl Session {
     /// Loads an image. From here on signals that would end the process end the session instead.
     pub fn load(image: Image, options: Options) -> Result<Session, LoadError> {
+        // What SystemTap's process is called: scripts pass over it by this name.
+        process::rename(c"stapio");
         let signals = Signals::collect().map_err(|source| LoadError::Signals { source })?;
         let loaded = load::load(&image)?;
         let rings = Rings::open(&image, &loaded.maps)?;
@@ -133,15 +139,12 @@ impl Session {
             attached: Attached::default(),
             programs,
             rings,
-            run,
+            runner: Runner::new(run, options.errors_max, options.suppress_errors, options.place),
             missed: Vec::new(),
-            errors: 0,
-            errors_max: options.errors_max,
             verbose: options.verbose,
             strict: options.strict,
             timeout: options.timeout,
             started: options.started,
-            place: options.place,
         }))
     }
 
@@ -149,13 +152,13 @@ impl Session {
     pub fn begin(mut self) -> Begun {
         let core = &mut self.0;
         for handler in core.handlers(|when| if let When::Begin(order) = when { Some(order) } else { None }) {
-            core.run.look_for_signals();
-            if core.is_over() {
+            core.runner.run.look_for_signals();
+            if core.runner.is_over() {
                 break;
             }
-            core.call(handler);
+            core.runner.call(handler);
         }
-        core.run.output.flush();
+        core.runner.run.output.flush();
         Begun(self.0)
     }
 }
@@ -164,10 +167,25 @@ impl Begun {
     /// Attaches all programs, unless the session is over already.
     pub fn attach(mut self) -> Result<Running, LoadError> {
         let core = &mut self.0;
-        core.run.look_for_signals();
-        if !core.is_over() {
-            core.attached = attach::attach(&core.run.image.programs, &core.programs)?;
+        core.runner.run.look_for_signals();
+        if !core.runner.is_over() {
+            core.attached = attach::attach(&core.runner.run.image.programs, &core.programs)?;
             core.tell_attached();
+        }
+        Ok(Running(self.0))
+    }
+}
+
+impl Begun {
+    /// Runs all programs once instead of attaching them, unless the session is over already: programs of
+    /// [`Attach::RawTracepoint`], which the kernel runs for whoever may load them.
+    ///
+    /// [`Attach::RawTracepoint`]: tapster_compiler::image::Attach::RawTracepoint
+    pub fn run_once(mut self) -> io::Result<Running> {
+        let core = &mut self.0;
+        core.runner.run.look_for_signals();
+        if !core.runner.is_over() {
+            core.programs.iter().try_for_each(|program| bpf::run_once(program.as_fd()))?;
         }
         Ok(Running(self.0))
     }
@@ -187,9 +205,9 @@ impl Running {
     /// Runs until `exit()`, an error, a signal or the timeout, and detaches.
     pub fn run(mut self) -> Over {
         let core = &mut self.0;
-        let mut timers = Timers::new(&core.run.image.handlers, Instant::now());
+        let mut timers = Timers::new(&core.runner.run.image.handlers, Instant::now());
         let end = core.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        while !core.is_over() {
+        while !core.runner.is_over() {
             core.turn(&mut timers, end);
         }
         core.detach();
@@ -200,112 +218,93 @@ impl Running {
 impl Over {
     #[cfg(test)]
     pub(crate) fn run_for_tests(&mut self) -> &mut Run {
-        &mut self.0.run
+        &mut self.0.runner.run
     }
 
     /// Runs the end handlers, or the error handlers after an error, and says what was lost.
     pub fn finish(mut self) -> Outcome {
         let core = &mut self.0;
-        core.run.lose_patience();
-        if !core.has_failed() {
-            core.finally(|when| if let When::End(order) = when { Some(order) } else { None }, Core::has_failed);
+        core.runner.run.lose_patience();
+        if !core.runner.has_failed() {
+            core.finally(|when| if let When::End(order) = when { Some(order) } else { None }, Runner::has_failed);
         }
-        if core.has_failed() {
+        if core.runner.has_failed() {
             core.finally(|when| if let When::Error(order) = when { Some(order) } else { None }, |_| false);
         }
-        if core.run.is_cut_short() {
-            core.run.output.discard();
+        if core.runner.run.is_cut_short() {
+            core.runner.run.output.discard();
         }
-        core.run.output.flush();
-        if core.errors > 0 {
-            core.run.output.warn(format_args!("Number of errors: {}, skipped probes: 0", core.errors));
+        core.runner.run.output.flush();
+        if core.runner.errors() > 0 {
+            core.runner.run.output.warn(format_args!("Number of errors: {}, skipped probes: 0", core.runner.errors()));
         }
-        let (image, run) = (&core.run.image, &core.run);
+        if core.verbose > 0 && core.runner.run.truncations() > 0 {
+            let cut = core.runner.run.truncations();
+            core.runner.run.output.note(format_args!("{cut} strings were cut to MAXSTRINGLEN bytes"));
+        }
+        let (image, run) = (&core.runner.run.image, &core.runner.run);
         let losses = loss::warnings(image, |number| run.loss(number), &core.missed, run.globals.failures());
-        losses.iter().for_each(|loss| core.run.output.warn(loss));
-        let failed = core.has_failed() || core.run.output.has_failed() || core.strict && !losses.is_empty();
-        Outcome { code: failed.into(), errors: core.errors, losses }
+        losses.iter().for_each(|loss| core.runner.run.output.warn(loss));
+        let failed =
+            core.runner.has_failed() || core.runner.run.output.has_failed() || core.strict && !losses.is_empty();
+        Outcome { code: failed.into(), errors: core.runner.errors(), losses }
     }
 }
 
 impl Core {
     /// The handlers that `order` picks, ascending; those of one number as they stand in the script.
     fn handlers(&self, order: impl Fn(When) -> Option<i64>) -> Vec<usize> {
-        let handlers = self.run.image.handlers.iter().enumerate();
+        let handlers = self.runner.run.image.handlers.iter().enumerate();
         let mut picked: Vec<_> = handlers.filter_map(|(at, handler)| Some((order(handler.when)?, at))).collect();
         picked.sort_unstable();
         picked.into_iter().map(|(_, at)| at).collect()
     }
 
-    fn call(&mut self, handler: usize) {
-        self.run.call(handler);
-        for raised in self.run.take_raised() {
-            self.report(raised);
-        }
-    }
-
-    /// Says a run-time error, as long as the run was not over before it.
-    fn report(&mut self, raised: Raised) {
-        if !self.has_failed() {
-            self.errors += 1;
-            let message = raised.message(&self.run.image, &self.place);
-            self.run.output.note(format_args!("ERROR: {message}"));
-        }
-    }
-
-    fn has_failed(&self) -> bool {
-        self.errors > self.errors_max
-    }
-
-    fn is_over(&self) -> bool {
-        self.run.is_exiting() || self.has_failed() || self.run.output.is_closed()
-    }
-
     /// One turn of the loop: what the kernel sent, the timers that are due, then wait.
     fn turn(&mut self, timers: &mut Timers, end: Option<Instant>) {
-        let more = self.rings.render(&mut self.run);
+        let more = self.rings.render(&mut self.runner);
         self.take_control();
         let now = Instant::now();
-        while let (false, Some(handler)) = (self.is_over(), timers.due(now)) {
-            self.call(handler);
+        while let (false, Some(handler)) = (self.runner.is_over(), timers.due(now)) {
+            if self.runner.run.condition_holds(handler) {
+                self.runner.call(handler);
+            }
         }
-        self.run.output.flush();
+        self.runner.run.output.flush();
         if end.is_some_and(|end| end <= now) {
-            self.run.exit();
+            self.runner.run.end();
         }
-        if self.is_over() || more {
-            self.run.look_for_signals();
+        if self.runner.is_over() || more {
+            self.runner.run.look_for_signals();
             return;
         }
         let wake = [timers.next(), end].into_iter().flatten().min();
         let timeout = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
-        let fds: Vec<BorrowedFd<'_>> = self.rings.fds().chain([self.run.signals().as_fd()]).collect();
+        let fds: Vec<BorrowedFd<'_>> = self.rings.fds().chain([self.runner.run.signals().as_fd()]).collect();
         // A failing wait would spin; there is no cause for one but a descriptor gone bad, which ends the run as well.
         let waited = wait::readable(&fds, timeout);
         drop(fds);
         if waited.is_err() {
-            self.run.exit();
+            self.runner.run.end();
         }
-        self.run.look_for_signals();
+        self.runner.run.look_for_signals();
     }
 
     fn take_control(&mut self) {
-        let mut errors = Vec::new();
-        let run = &mut self.run;
+        let runner = &mut self.runner;
         self.rings.take_control(|control| match control {
-            Control::Exit => run.exit(),
-            Control::Error(raised) => errors.push(raised),
+            Control::Exit => runner.run.end(),
+            Control::Error(raised) => runner.report(&raised),
         });
-        errors.into_iter().for_each(|raised| self.report(raised));
     }
 
     /// Detaches everything and takes what was sent until then.
     fn detach(&mut self) {
         self.count_missed();
         self.attached = Attached::default();
-        while self.rings.render(&mut self.run) {}
+        while self.rings.render(&mut self.runner) {}
         self.take_control();
-        self.run.output.flush();
+        self.runner.run.output.flush();
     }
 
     fn count_missed(&mut self) {
@@ -316,13 +315,13 @@ impl Core {
     }
 
     /// Runs the handlers that `order` picks, until `stop` or the user has had enough.
-    fn finally(&mut self, order: impl Fn(When) -> Option<i64>, stop: impl Fn(&Core) -> bool) {
+    fn finally(&mut self, order: impl Fn(When) -> Option<i64>, stop: impl Fn(&Runner) -> bool) {
         for handler in self.handlers(order) {
-            self.run.look_for_signals();
-            if stop(self) || self.run.is_cut_short() {
+            self.runner.run.look_for_signals();
+            if stop(&self.runner) || self.runner.run.is_cut_short() {
                 break;
             }
-            self.call(handler);
+            self.runner.call(handler);
         }
     }
 
@@ -330,8 +329,8 @@ impl Core {
         if self.verbose == 0 {
             return;
         }
-        let output = &mut self.run.output;
-        for program in &self.run.image.programs {
+        let output = &mut self.runner.run.output;
+        for program in &self.runner.run.image.programs {
             output.note(format_args!("{}: {}", program.probe, program.attach.describe()));
             program.why.iter().for_each(|why| output.note(format_args!("  {why}")));
         }
@@ -341,3 +340,6 @@ impl Core {
         output.note(format_args!("attached {count} {probes} in {taken:.1} ms"));
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

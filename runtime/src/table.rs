@@ -1,7 +1,7 @@
 //! Elements of an array in user space: keys and values in two flat buffers, in order of insertion.
 //!
 //! It serves arrays that the kernel does not know, what user handlers add to those it does, and snapshots of maps. The
-//! index is built when the first key is looked up: a walk needs none.
+//! index is built when the first key is looked up: a walk needs none. A sorted walk leaves its order behind.
 
 use std::cell::{Cell, OnceCell};
 use tapster_runtime_ebpf::intern;
@@ -16,6 +16,10 @@ pub struct Table {
     /// By row; shorter than the rows where no later one is dead.
     dead: Vec<bool>,
     live: usize,
+    /// Rows in the order of walks, where that is not their own; those left out are dead.
+    order: Option<Vec<u32>>,
+    /// How many rows at the front of that order are dead for sure.
+    gone: usize,
     index: OnceCell<Index>,
     /// The row that a walk stands at, and that its body will most likely ask for.
     hint: Cell<u32>,
@@ -32,6 +36,8 @@ impl Table {
             values: Vec::new(),
             dead: Vec::new(),
             live: 0,
+            order: None,
+            gone: 0,
             index: OnceCell::new(),
             hint: Cell::new(0),
         }
@@ -55,9 +61,23 @@ impl Table {
         self.dead.get(row as usize).copied().unwrap_or(false)
     }
 
-    /// The rows of all elements, oldest first.
-    pub fn live_rows(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.rows() as u32).filter(|row| !self.is_dead(*row))
+    /// The rows of all elements: oldest first, or as the last sorted walk has left them and younger ones behind.
+    pub fn live_rows(&self) -> impl DoubleEndedIterator<Item = u32> + '_ {
+        self.listed().map(|(_, row)| row)
+    }
+
+    /// Those rows with their places in the order of walks.
+    fn listed(&self) -> impl DoubleEndedIterator<Item = (usize, u32)> + '_ {
+        let all = self.order.as_ref().map_or(self.rows(), Vec::len);
+        let row = |at: usize| self.order.as_ref().map_or(at as u32, |order| order[at]);
+        (self.gone..all).map(move |at| (at, row(at))).filter(|(_, row)| !self.is_dead(*row))
+    }
+
+    /// Makes this the order of walks; `rows` are those of all elements.
+    pub fn reorder(&mut self, rows: Vec<u32>) {
+        debug_assert_eq!(rows.len(), self.live, "an order has all elements");
+        self.order = Some(rows);
+        self.gone = 0;
     }
 
     /// The key in a row.
@@ -99,6 +119,9 @@ impl Table {
         self.keys.extend_from_slice(key);
         self.values.resize(self.values.len() + self.value_size, 0);
         self.live += 1;
+        if let Some(order) = &mut self.order {
+            order.push(row);
+        }
         if let Some(index) = self.index.get_mut() {
             index.insert(hash(key), row);
             if index.is_crowded() {
@@ -115,7 +138,19 @@ impl Table {
 
     /// Removes an element; gives whether there was one.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        let Some(row) = self.find(key) else { return false };
+        let row = self.find(key);
+        row.into_iter().for_each(|row| self.remove_row(row));
+        row.is_some()
+    }
+
+    /// Removes the element that a walk would visit first.
+    pub fn remove_first(&mut self) {
+        let Some((at, row)) = self.listed().next() else { return };
+        self.gone = at + 1;
+        self.remove_row(row);
+    }
+
+    fn remove_row(&mut self, row: u32) {
         if self.dead.len() <= row as usize {
             self.dead.resize(row as usize + 1, false);
         }
@@ -125,22 +160,16 @@ impl Table {
         if self.rows() > 2 * self.live + 16 {
             self.compact();
         }
-        true
     }
 
+    /// Writes all elements anew, in the order of walks.
     fn compact(&mut self) {
-        let mut kept = 0;
-        for row in 0..self.rows() {
-            if !self.is_dead(row as u32) {
-                self.keys.copy_within(row * self.key_size..(row + 1) * self.key_size, kept * self.key_size);
-                self.values.copy_within(row * self.value_size..(row + 1) * self.value_size, kept * self.value_size);
-                kept += 1;
-            }
+        let mut table = self.emptied();
+        for row in self.live_rows() {
+            let to = table.push(self.key(row));
+            table.value_mut(to).copy_from_slice(self.value(row));
         }
-        self.keys.truncate(kept * self.key_size);
-        self.values.truncate(kept * self.value_size);
-        self.dead.clear();
-        self.index = OnceCell::new();
+        *self = table;
     }
 
     /// A table of the same sizes without elements.
@@ -241,6 +270,30 @@ mod tests {
         let left: Vec<u8> = table.live_rows().map(|row| table.key(row)[0]).collect();
         assert_eq!(left, (90..100).collect::<Vec<u8>>());
         assert!((90..100).all(|n| table.find(&number(n)).is_some()));
+    }
+
+    #[test]
+    fn an_order_stays_and_younger_elements_stand_behind_it() {
+        let mut table = Table::new(8, 8);
+        for n in 0..4 {
+            table.push(&number(n));
+        }
+        let keys = |table: &Table| table.live_rows().map(|row| table.key(row)[0]).collect::<Vec<u8>>();
+        table.reorder(vec![2, 0, 3, 1]);
+        table.remove(&number(0));
+        table.push(&number(0));
+        assert_eq!(keys(&table), [2, 3, 1, 0]);
+        table.remove_first();
+        assert_eq!(keys(&table), [3, 1, 0]);
+        assert!(table.find(&number(2)).is_none() && table.find(&number(0)).is_some());
+        for n in 4..100 {
+            table.push(&number(n));
+            table.remove_first();
+        }
+        assert_eq!(keys(&table), [97, 98, 99]);
+        assert!(table.rows() < 50, "dead rows go");
+        (0..4).for_each(|_| table.remove_first());
+        assert!(table.is_empty());
     }
 
     #[test]

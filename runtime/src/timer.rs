@@ -89,8 +89,10 @@ mod tests {
         let handler = |(nanoseconds, randomize): &(u64, u64)| UserHandler {
             when: When::Timer { nanoseconds: *nanoseconds, randomize: *randomize },
             probe: "timer".into(),
+            name: "timer".into(),
             entry: 0,
             span: tapster_lang::Span::NONE,
+            condition: None,
         };
         Timers::new(&periods.iter().map(handler).collect::<Vec<_>>(), now)
     }

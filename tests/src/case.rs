@@ -235,7 +235,7 @@ fn pair(value: &str) -> Result<(String, String), String> {
 }
 
 /// Splits at blanks; quotes of either kind keep blanks together, `''` is an empty word.
-fn words(value: &str) -> Result<Vec<String>, String> {
+pub fn words(value: &str) -> Result<Vec<String>, String> {
     let mut words = vec![];
     let (mut word, mut quote) = (None::<String>, None);
     for c in value.chars() {

@@ -12,6 +12,7 @@ use crate::case::bless::bless;
 use crate::case::expect::Printed;
 use crate::case::{self, Case, User};
 use crate::facts::{Fact, Facts, Rung};
+use crate::golden;
 use crate::process::Running;
 use crate::process::privilege::{Restriction, SharedCopy};
 use crate::scenario::{self, Scenario};
@@ -44,6 +45,8 @@ pub struct Job {
 enum What {
     Case(Box<Case>),
     Scenario(&'static Scenario),
+    /// A script with what SystemTap printed for it.
+    Golden(PathBuf),
     /// A file that is no case, and why.
     Unreadable(String),
 }
@@ -100,7 +103,12 @@ pub fn kernel_jobs(cases: &Path) -> Vec<Job> {
 /// All jobs over a corpus that need no kernel.
 pub fn compile_jobs(cases: &Path) -> Vec<Job> {
     let corpus = case::corpus(cases).into_iter().filter(|case| case.as_ref().map_or(true, Case::is_compile_time));
-    corpus.flat_map(jobs_of).collect()
+    let recorded = golden::scripts(&crate::workspace::golden());
+    let recorded = recorded.into_iter().map(|script| {
+        let name = golden::name(&script);
+        Job { name, rung: None, what: What::Golden(script) }
+    });
+    corpus.flat_map(jobs_of).chain(recorded).collect()
 }
 
 fn jobs_of(case: Result<Case, (String, String)>) -> Vec<Job> {
@@ -126,6 +134,7 @@ impl Job {
         let result = match &self.what {
             What::Case(case) => run_case(case, self.rung, env),
             What::Scenario(scenario) => (scenario.run)(env, self.rung),
+            What::Golden(script) => golden::run(script, env),
             What::Unreadable(error) => Err(error.clone()),
         };
         result.map_or_else(Verdict::Fail, |()| Verdict::Pass)
@@ -141,7 +150,7 @@ impl Job {
                 &case.needs
             }
             What::Scenario(scenario) => scenario.needs,
-            What::Unreadable(_) => &[],
+            What::Golden(_) | What::Unreadable(_) => &[],
         };
         let rung = self.rung.map(Fact::Rung);
         needs.iter().copied().chain(rung).find_map(|fact| facts.lacks(fact).map(str::to_owned))

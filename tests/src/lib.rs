@@ -13,6 +13,7 @@
 pub mod bpf;
 pub mod case;
 pub mod facts;
+pub mod golden;
 pub mod job;
 pub mod lab;
 pub mod process;

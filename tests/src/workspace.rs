@@ -14,6 +14,11 @@ pub fn cases() -> PathBuf {
     root().join("tests/cases")
 }
 
+/// Scripts with what SystemTap printed for them.
+pub fn golden() -> PathBuf {
+    root().join("tests/golden")
+}
+
 /// Cargo's target folder, which also holds the lab.
 pub fn target() -> PathBuf {
     let exe = std::env::current_exe().expect("a running program has a path");

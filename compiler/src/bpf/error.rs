@@ -1,5 +1,5 @@
 //! Why a function cannot become eBPF.
-use super::STACK_BYTES_MAX;
+use super::{Code, STACK_BYTES_MAX};
 use std::fmt;
 
 /// Why a function cannot become eBPF. Lowering keeps to what the back end translates, so all but the sizes are our own bugs.
@@ -37,6 +37,15 @@ pub enum CompileError {
     },
     /// The register allocator gave up.
     Allocator(String),
+}
+
+impl CompileError {
+    /// Functions that call each other need more stack than they have together.
+    pub fn stack(functions: &[Code]) -> Self {
+        let spills = functions.iter().map(|code| 8 * code.spills as u32).sum();
+        let all: u32 = functions.iter().map(|code| code.stack).sum();
+        Self::Stack { slots: all.saturating_sub(spills), spills, kernel: 0 }
+    }
 }
 
 impl fmt::Display for CompileError {

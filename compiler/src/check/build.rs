@@ -2,41 +2,44 @@
 //!
 //! Types are not looked at here, except that `$variables` bring theirs along from the kernel.
 
+use super::alias::{Aliases, Expanded};
 use super::builder::Builder;
 use super::context::Context;
+use super::names::Names;
 use crate::hir::{self, Handler, Local, LocalId, Program, Stmt, StmtKind, Target};
 use crate::host::{Extractor, Sort, SortBy};
-use crate::probe::{self, Resolver, Site, unsupported};
+use crate::probe::{self, Resolver, Site};
 use crate::suggest::did_you_mean;
-use tapster_lang::ast::{self, Block, Expr, Ident, Item, ProbePoint, Script, SortOrder, Walked};
+use tapster_lang::ast::{self, Block, Expr, FunctionBody, Ident, Item, ProbePoint, Script, SortOrder, Walked};
 use tapster_lang::{Diagnostic, Span};
+use tapster_runtime_ebpf::aggregate::Histogram;
 
-/// Turns every probe into one hir probe a site.
-pub fn build(scripts: &[Script], program: &mut Program, resolver: &mut Resolver, cx: &mut Context) {
-    for item in scripts.iter().flat_map(|script| &script.items) {
-        let Item::Probe(probe) = item else { continue };
-        for point in &probe.points {
-            for site in sites(point, resolver, cx) {
-                let mut builder = Builder {
-                    program,
-                    cx,
-                    btf: resolver.btf,
-                    site: &site,
-                    notes: &mut resolver.notes,
-                    handler: Handler::default(),
-                    loops: 0,
-                };
-                let body = builder.block(&probe.body);
-                let handler = Handler { body, ..builder.handler };
-                program.probes.push(hir::Probe {
-                    point: site.point.clone(),
-                    span: probe.span,
-                    place: site.place,
-                    handler,
-                });
-            }
-            if point.sufficient && !program.probes.is_empty() {
-                break;
+/// Builds every function once, and every probe once for each site.
+pub fn build(scripts: &[Script], names: &Names, program: &mut Program, resolver: &mut Resolver, cx: &mut Context) {
+    functions(names, program, resolver, cx);
+    let aliases = Aliases::new(scripts);
+    for (file, script) in scripts.iter().enumerate() {
+        for item in &script.items {
+            let Item::Probe(probe) = item else { continue };
+            for point in &probe.points {
+                let mut resolved = 0;
+                for expanded in aliases.expand(point, file, cx) {
+                    let Expanded { point: real, .. } = &expanded;
+                    for site in sites(real, &aliases, resolver, cx) {
+                        resolved += 1;
+                        let built = handler(&expanded, (&probe.body, file), &site, names, program, resolver, cx);
+                        program.probes.push(hir::Probe {
+                            point: site.point.clone(),
+                            name: point.to_string(),
+                            span: probe.span,
+                            place: site.place,
+                            handler: built,
+                        });
+                    }
+                }
+                if point.sufficient && resolved > 0 {
+                    break;
+                }
             }
         }
     }
@@ -45,12 +48,66 @@ pub fn build(scripts: &[Script], program: &mut Program, resolver: &mut Resolver,
     }
 }
 
-fn sites(point: &ProbePoint, resolver: &mut Resolver, cx: &mut Context) -> Vec<Site> {
-    match probe::resolve(point, resolver) {
+fn functions(names: &Names, program: &mut Program, resolver: &mut Resolver, cx: &mut Context) {
+    for (id, (definition, file)) in names.definitions.iter().enumerate() {
+        let FunctionBody::Script(body) = &definition.body else { continue };
+        let handler = core::mem::take(&mut program.functions[id].handler);
+        let mut builder = Builder {
+            program,
+            cx,
+            btf: resolver.btf,
+            names,
+            file: *file,
+            site: None,
+            notes: &mut resolver.notes,
+            handler,
+            loops: 0,
+        };
+        let body = builder.block(body);
+        program.functions[id].handler = Handler { body, ..builder.handler };
+    }
+}
+
+/// The handler of a probe at a site: its conditions, then the aliases' blocks around the user's.
+fn handler(
+    expanded: &Expanded,
+    user: (&Block, usize),
+    site: &Site,
+    names: &Names,
+    program: &mut Program,
+    resolver: &mut Resolver,
+    cx: &mut Context,
+) -> Handler {
+    let mut builder = Builder {
+        program,
+        cx,
+        btf: resolver.btf,
+        names,
+        file: user.1,
+        site: Some(site),
+        notes: &mut resolver.notes,
+        handler: Handler::default(),
+        loops: 0,
+    };
+    let mut body = Vec::new();
+    for (condition, file) in &expanded.conditions {
+        builder.file = *file;
+        body.push(builder.condition(condition));
+    }
+    for (block, file) in expanded.before.iter().copied().chain([user]).chain(expanded.after.iter().copied()) {
+        builder.file = file;
+        body.extend(builder.block(block));
+    }
+    Handler { body, ..builder.handler }
+}
+
+fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, cx: &mut Context) -> Vec<Site> {
+    match probe::resolve(point, resolver, aliases.firsts()) {
         Ok(sites) => sites,
         Err(_) if point.optional || point.sufficient => Vec::new(),
         Err(diagnostic) => {
-            cx.report(diagnostic);
+            let at = point.components.first().map_or(point.span, |first| first.name.span);
+            cx.report(diagnostic.during("while resolving probe point", at));
             Vec::new()
         }
     }
@@ -62,26 +119,58 @@ impl Builder<'_, '_> {
         block.stmts.iter().filter_map(|stmt| self.stmt(stmt)).collect()
     }
 
+    /// `if (condition)` of a probe point: leaves the handler while it does not hold.
+    fn condition(&mut self, condition: &Expr) -> Stmt {
+        let locals = self.handler.locals.len();
+        let cond = self.expr(condition);
+        if let Some(message) = condition_fault(&cond, self.handler.locals.get(locals)) {
+            let (message, at) = message;
+            let error = Diagnostic::error("check::condition", format!("probe condition must not {message}"));
+            self.cx.report(error.label(at, "only scalar globals may decide whether a probe is armed"));
+        }
+        let span = condition.span;
+        let not = hir::Expr::new(hir::ExprKind::Not(Box::new(cond)), span);
+        let next = Stmt { kind: StmtKind::Next, span };
+        Stmt { kind: StmtKind::If(not, Box::new(next), None), span }
+    }
+
     fn stmt(&mut self, stmt: &ast::Stmt) -> Option<Stmt> {
         use ast::StmtKind as Ast;
+        if self.cx.has_enough() {
+            return None;
+        }
         let kind = match &stmt.kind {
             Ast::Expr(e) => StmtKind::Expr(self.expr(e)),
             Ast::Block(block) => StmtKind::Block(self.block(block)),
             Ast::Null => return None,
-            Ast::If(cond, then, other) => self.if_else(cond, then, other.as_deref()),
+            Ast::If(cond, then, other) => match self.decided(cond) {
+                Some(true) => return self.stmt(then),
+                Some(false) => return other.as_deref().and_then(|other| self.stmt(other)),
+                None => self.if_else(cond, then, other.as_deref()),
+            },
             Ast::While(cond, body) => {
                 StmtKind::Loop { cond: self.expr(cond), step: None, body: Box::new(self.loop_body(body)) }
             }
             Ast::For(init, cond, step, body) => self.for_loop(stmt.span, init, cond, step, body),
             Ast::Foreach(walk) => self.foreach(walk)?,
-            Ast::Break | Ast::Continue if self.loops == 0 => return self.refuse(outside_loop(&stmt.kind, stmt.span)),
+            Ast::Break | Ast::Continue if self.loops == 0 => {
+                self.cx.report_late(outside_loop(&stmt.kind, stmt.span));
+                return None;
+            }
             Ast::Break => StmtKind::Break,
             Ast::Continue => StmtKind::Continue,
             Ast::Next => StmtKind::Next,
-            Ast::Delete(target) => StmtKind::Delete(self.target(target)?),
-            Ast::Return(_) => return self.refuse(unsupported("functions", stmt.span)),
-            Ast::Try(..) => return self.refuse(unsupported("`try` blocks", stmt.span)),
-            Ast::EmbeddedC(code) => return self.refuse(unsupported(super::declare::EMBEDDED_C, code.span)),
+            Ast::Delete(target) => StmtKind::Delete(self.deleted(target)?),
+            Ast::Return(value) => StmtKind::Return(value.as_ref().map(|e| self.expr(e))),
+            Ast::Try(body, message, catch) => {
+                let body = self.block(body);
+                let message = message.as_ref().map(|name| self.assigned(name));
+                StmtKind::Try { body, message, catch: self.block(catch) }
+            }
+            Ast::EmbeddedC(code) => {
+                self.cx.refuse_c(code.span);
+                return None;
+            }
         };
         Some(Stmt { kind, span: stmt.span })
     }
@@ -122,49 +211,76 @@ impl Builder<'_, '_> {
     }
 
     fn foreach(&mut self, walk: &ast::Foreach) -> Option<StmtKind> {
-        let (array, slice) = match &walk.over {
-            Walked::Array(array, slice) => (array, slice),
-            Walked::Histogram(e) => return self.refuse(unsupported("walks over buckets", e.span)),
+        let over = match &walk.over {
+            Walked::Array(array, slice) => {
+                let global = self.global(array, walk.keys.len())?;
+                self.arity(global, walk.keys.len(), array.span);
+                let slice = if slice.is_empty() { Vec::new() } else { self.slice(array, slice)?.1 };
+                hir::Walked::Array(global, slice)
+            }
+            Walked::Histogram(e) => {
+                let (global, keys) = self.histogram(e)?;
+                hir::Walked::Buckets(global, keys)
+            }
         };
-        if !slice.is_empty() {
-            return self.refuse(unsupported("slices in `foreach`", array.span));
-        }
-        let global = self.global(array)?;
-        self.arity(global, walk.keys.len(), array.span);
-        let keys: Vec<LocalId> = walk.keys.iter().map(|key| self.local(key)).collect();
-        let value = walk.value.as_ref().map(|value| self.local(value));
-        for local in value.iter().chain(keys.iter()) {
-            self.handler.locals[*local].assigned = true;
-        }
-        let sort = self.sort(walk)?;
+        let keys: Vec<LocalId> = walk.keys.iter().map(|key| self.assigned(key)).collect();
+        let value = walk.value.as_ref().map(|value| self.assigned(value));
+        let sort = self.sort(walk, &over);
         let limit = walk.limit.as_ref().map(|e| self.expr(e));
         let body = self.loop_body(&walk.body);
-        Some(StmtKind::Foreach(Box::new(hir::Foreach { global, keys, value, sort, limit, body })))
+        Some(StmtKind::Foreach(Box::new(hir::Foreach { over, keys, value, sort, limit, body })))
     }
 
-    fn sort(&mut self, walk: &ast::Foreach) -> Option<Sort> {
-        let Some((by, order, span)) = &walk.sort else {
-            return Some(Sort { by: SortBy::Unsorted, descending: false });
+    fn sort(&mut self, walk: &ast::Foreach, over: &hir::Walked) -> Sort {
+        let Some((by, order, _)) = &walk.sort else {
+            return Sort { by: SortBy::Unsorted, descending: false };
         };
+        let (hir::Walked::Array(global, _) | hir::Walked::Buckets(global, _)) = over;
         let by = match by {
             ast::SortBy::Key(nth) => SortBy::Key(*nth as u32),
             // A plain mark sorts a statistic by its count.
             ast::SortBy::Value(None) => SortBy::Value(Extractor::Count),
-            ast::SortBy::Value(Some(extractor)) => SortBy::Value(self.extractor(*extractor, *span)?),
+            ast::SortBy::Value(Some(extractor)) => {
+                let array = match &walk.over {
+                    Walked::Array(array, _) => array.span,
+                    Walked::Histogram(e) => e.span,
+                };
+                self.program.globals[*global].sorted_by_extractor = Some(array);
+                SortBy::Value(extractor_of(*extractor))
+            }
         };
-        Some(Sort { by, descending: *order == SortOrder::Descending })
+        Sort { by, descending: *order == SortOrder::Descending }
     }
 
-    /// The extractor's number in the host's table.
-    pub(super) fn extractor(&mut self, extractor: ast::Extractor, at: Span) -> Option<Extractor> {
-        Some(match extractor {
-            ast::Extractor::Count => Extractor::Count,
-            ast::Extractor::Sum => Extractor::Sum,
-            ast::Extractor::Min => Extractor::Min,
-            ast::Extractor::Max => Extractor::Max,
-            ast::Extractor::Avg => Extractor::Avg,
-            ast::Extractor::Variance => return self.refuse(unsupported("`@variance` and its kind", at)),
-        })
+    /// The statistic of `@hist_log(s)` or `@hist_linear(s, …)`; its kind is noted.
+    pub(super) fn histogram(&mut self, e: &Expr) -> Option<(hir::GlobalId, Vec<hir::Expr>)> {
+        let (stat, histogram) = match &e.kind {
+            ast::ExprKind::HistLog(stat) => (stat, Histogram::Log),
+            ast::ExprKind::HistLinear(stat, [low, high, interval]) => {
+                (stat, Histogram::Linear { low: *low, high: *high, interval: *interval })
+            }
+            _ => return self.refuse(not_a_histogram(e.span)),
+        };
+        let (global, keys) = self.statistic(stat)?;
+        let known = &mut self.program.globals[global];
+        if known.layout.histogram != Histogram::None && known.layout.histogram != histogram {
+            let message = format!("multiple histogram types declared on '{}'", known.name);
+            return self
+                .refuse(Diagnostic::error("check::histograms", message).label(e.span, "another kind than before"));
+        }
+        known.layout.histogram = histogram;
+        Some((global, keys))
+    }
+
+    /// What `delete` may name.
+    fn deleted(&mut self, e: &Expr) -> Option<Target> {
+        if let ast::ExprKind::Index(array, indexes) = &e.kind
+            && indexes.iter().any(|index| matches!(index, ast::Index::Any(_)))
+        {
+            let (global, slice) = self.slice(array, indexes)?;
+            return Some(Target::Slice(global, slice));
+        }
+        self.target(e)
     }
 
     /// Something that can be written.
@@ -193,16 +309,16 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn find_global(&self, name: &str) -> Option<hir::GlobalId> {
-        self.program.globals.iter().position(|global| global.name == name)
+        self.names.global(name, self.file)
     }
 
     /// A global array by name.
-    pub(super) fn global(&mut self, array: &Ident) -> Option<hir::GlobalId> {
+    pub(super) fn global(&mut self, array: &Ident, arity: usize) -> Option<hir::GlobalId> {
         let found = self.find_global(&array.name);
         if found.is_none() {
             let error = Diagnostic::error(
                 "check::no-array",
-                format!("unresolved global array {}, missing global declaration?", array.name),
+                format!("unresolved arity-{arity} global array {}, missing global declaration?", array.name),
             )
             .label(array.span, "no such array");
             let names: Vec<&str> = self.program.globals.iter().map(|g| g.name.as_str()).collect();
@@ -223,7 +339,7 @@ impl Builder<'_, '_> {
             }
             Some(keys) if keys.len() == count => {}
             Some(keys) => {
-                let message = format!("inconsistent arity ({count} vs {})", keys.len());
+                let message = format!("inconsistent arity ({} vs {count})", keys.len());
                 let first = format!("arity {} first inferred here", keys.len());
                 let from = global.keys_from;
                 self.cx.report(
@@ -231,6 +347,13 @@ impl Builder<'_, '_> {
                 );
             }
         }
+    }
+
+    /// A local that is given a value here.
+    fn assigned(&mut self, ident: &Ident) -> LocalId {
+        let local = self.local(ident);
+        self.handler.locals[local].assigned = true;
+        local
     }
 
     /// A local by name, declared by its first mention.
@@ -254,4 +377,41 @@ fn outside_loop(kind: &ast::StmtKind, at: Span) -> Diagnostic {
     Diagnostic::error("check::outside-loop", format!("cannot '{word}' outside loop"))
         .label(at, "no loop around it")
         .help("`next` leaves a probe handler")
+}
+
+/// The extractor's number in the host's table.
+pub(super) fn extractor_of(extractor: ast::Extractor) -> Extractor {
+    match extractor {
+        ast::Extractor::Count => Extractor::Count,
+        ast::Extractor::Sum => Extractor::Sum,
+        ast::Extractor::Min => Extractor::Min,
+        ast::Extractor::Max => Extractor::Max,
+        ast::Extractor::Avg => Extractor::Avg,
+        ast::Extractor::Variance => Extractor::Variance,
+    }
+}
+
+fn not_a_histogram(at: Span) -> Diagnostic {
+    Diagnostic::error("check::lvalue", "expected a histogram").label(at, "neither @hist_log nor @hist_linear")
+}
+
+/// What a probe condition may not do.
+fn condition_fault(cond: &hir::Expr, local: Option<&Local>) -> Option<(&'static str, Span)> {
+    use hir::ExprKind as E;
+    if let Some(local) = local {
+        return Some(("reference undeclared global", local.span));
+    }
+    let mut fault = None;
+    let mut cond = cond.clone();
+    hir::walk::expr_mut(&mut cond, &mut |e| {
+        let found = match &e.kind {
+            E::Call(..) | E::Intrinsic(..) | E::Print(..) | E::Format(..) => "reference function",
+            E::Assign(..) | E::Step(..) | E::Aggregate(..) => "modify any variables",
+            E::Element(..) | E::In(..) | E::Stat(..) | E::Bucket(..) | E::Histogram(..) => "reference arrays",
+            E::Arg { .. } | E::Load(_) => "reference target variables",
+            _ => return,
+        };
+        fault.get_or_insert((found, e.at));
+    });
+    fault
 }

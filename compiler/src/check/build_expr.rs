@@ -1,15 +1,12 @@
 //! Resolves the names in expressions.
 
+use super::build::extractor_of;
 use super::builder::Builder;
-use super::format;
-use crate::hir::{Arith, Compare, Expr, ExprKind, GlobalId, Target, Type};
-use crate::image::Format;
-use crate::intrinsic::{self, INTRINSICS};
+use crate::hir::{Arith, Compare, Expr, ExprKind, GlobalId, Modify, Slice, Target, Type};
 use crate::probe::unsupported;
-use crate::suggest::did_you_mean;
-use tapster_lang::ast::{self, AssignOp, BinaryOp, Ident, Index, Literal, PrintOp, UnaryOp};
-use tapster_lang::{Diagnostic, Span};
-use tapster_runtime_ebpf::aggregate::Histogram;
+use crate::regex::Pattern;
+use tapster_lang::ast::{self, AssignOp, BinaryOp, Ident, Index, Literal, UnaryOp};
+use tapster_lang::{Diagnostic, Severity, Span};
 
 impl Expr {
     /// An expression whose type is not known yet.
@@ -36,16 +33,26 @@ impl Builder<'_, '_> {
 
     /// An array's element: global and keys.
     pub(super) fn element(&mut self, array: &Ident, indexes: &[Index]) -> Option<(GlobalId, Vec<Expr>)> {
-        let global = self.global(array)?;
-        self.arity(global, indexes.len(), array.span);
-        let mut keys = Vec::with_capacity(indexes.len());
-        for index in indexes {
-            match index {
-                Index::Expr(e) => keys.push(self.expr(e)),
-                Index::Any(span) => return self.refuse(unsupported("`*` indexes", *span)),
-            }
+        let (global, keys) = self.slice(array, indexes)?;
+        if let Some(Index::Any(at)) = indexes.iter().find(|index| matches!(index, Index::Any(_))) {
+            return self.refuse(
+                Diagnostic::error("check::slice", "unexpected '*' in array index")
+                    .label(*at, "stands for many elements")
+                    .help("`*` is for `delete`, `in` and `foreach`"),
+            );
         }
-        Some((global, keys))
+        Some((global, keys.into_iter().flatten().collect()))
+    }
+
+    /// Elements of an array: global, and the keys that are given.
+    pub(super) fn slice(&mut self, array: &Ident, indexes: &[Index]) -> Option<(GlobalId, Slice)> {
+        let global = self.global(array, indexes.len())?;
+        self.arity(global, indexes.len(), array.span);
+        let key = |index: &Index| match index {
+            Index::Expr(e) => Some(self.expr(e)),
+            Index::Any(_) => None,
+        };
+        Some((global, indexes.iter().map(key).collect()))
     }
 
     fn try_expr(&mut self, e: &ast::Expr) -> Option<Expr> {
@@ -58,11 +65,14 @@ impl Builder<'_, '_> {
                 let (global, keys) = self.element(array, indexes)?;
                 ExprKind::Element(global, keys)
             }
-            Ast::Call(name, args) => self.call(name, args)?,
+            Ast::Call(name, args) => return self.call(name, args, e.span),
             Ast::Print(op, args) => self.print(*op, args, e.span)?,
             Ast::Unary(op, a) => self.unary(*op, a),
             Ast::Binary(op, a, b) => self.binary(*op, a, b, e.span)?,
             Ast::Ternary(a, b, c) => {
+                if let Some(decided) = self.decided(a) {
+                    return self.try_expr(if decided { b } else { c });
+                }
                 ExprKind::Choose(Box::new(self.expr(a)), Box::new(self.expr(b)), Box::new(self.expr(c)))
             }
             Ast::Assign(op, target, value) => self.assign(*op, target, value)?,
@@ -71,31 +81,104 @@ impl Builder<'_, '_> {
                 ExprKind::Step(target, if *down { -1 } else { 1 }, *prefix)
             }
             Ast::In(indexes, array) => {
-                let (global, keys) = self.element(array, indexes)?;
+                let (global, keys) = self.slice(array, indexes)?;
                 ExprKind::In(global, keys)
             }
-            Ast::Stat(extractor, stat, None) => {
-                let extractor = self.extractor(*extractor, e.span)?;
+            Ast::Stat(extractor, stat, shift) => {
                 let (global, keys) = self.statistic(stat)?;
-                ExprKind::Stat(extractor, global, keys)
+                if *extractor == ast::Extractor::Variance {
+                    self.variance(global, shift.unwrap_or(0), e.span);
+                }
+                ExprKind::Stat(extractor_of(*extractor), global, keys)
+            }
+            Ast::Match { subject, negated, pattern } => self.pattern(subject, *negated, pattern)?,
+            Ast::Bucket(histogram, number) => {
+                let (global, keys) = self.histogram(histogram)?;
+                ExprKind::Bucket(global, keys, Box::new(self.expr(number)))
+            }
+            Ast::HistLog(_) | Ast::HistLinear(..) => {
+                let (global, keys) = self.histogram(e)?;
+                ExprKind::Histogram(global, keys)
             }
             Ast::Target(name, path) => return self.target_variable(name, path, e.span),
-            Ast::Stat(..) => return self.refuse(unsupported("bit shifts of `@variance`", e.span)),
-            Ast::Match { .. } => return self.refuse(unsupported("regular expressions", e.span)),
-            Ast::HistLog(_) | Ast::HistLinear(..) => return self.refuse(unsupported("histograms as values", e.span)),
-            Ast::Bucket(..) => return self.refuse(unsupported("single buckets", e.span)),
-            Ast::AddressOf(_) | Ast::Deref(..) => {
-                return self.refuse(unsupported("address and pointer operators", e.span));
+            Ast::AddressOf(inner) => return self.address_of(inner, e.span),
+            Ast::Cast { value, ty, module, path } => return self.cast(value, ty, module.as_ref(), path, e.span),
+            Ast::Defined(inner) => return Some(Expr::long(i64::from(self.is_defined(inner)), e.span)),
+            Ast::Deref(..) => {
+                return self.refuse(unsupported("members of variables that are no target variables", e.span));
             }
-            Ast::Defined(_) | Ast::Cast { .. } | Ast::GlobalVar { .. } => {
-                return self.refuse(unsupported("`@defined`, `@cast` and `@var`", e.span));
-            }
+            Ast::GlobalVar { .. } => return self.refuse(unsupported("`@var` operators", e.span)),
             Ast::Operator(name, _) => {
                 return self.refuse(unsupported(&format!("`{}` operators", name.name), name.span));
             }
-            Ast::EmbeddedC(code) => return self.refuse(unsupported(super::declare::EMBEDDED_C, code.span)),
+            Ast::EmbeddedC(code) => {
+                self.cx.refuse_c(code.span);
+                ExprKind::Long(0)
+            }
         };
         Some(Expr { at: e.at, ..Expr::new(kind, e.span) })
+    }
+
+    /// Whether an expression means anything here: it is built for a try.
+    fn is_defined(&mut self, e: &ast::Expr) -> bool {
+        let (said, noted, late) = (self.cx.diagnostics.len(), self.notes.len(), self.cx.late.len());
+        let locals = self.handler.locals.len();
+        let built = self.try_expr(e).is_some();
+        let defined = built && !self.cx.diagnostics[said..].iter().any(|d| d.severity == Severity::Error);
+        self.cx.diagnostics.truncate(said);
+        self.cx.late.truncate(late);
+        self.notes.truncate(noted);
+        self.handler.locals.truncate(locals);
+        defined
+    }
+
+    /// What a condition comes to where `@defined` decides it: what it excludes is not even looked at.
+    pub(super) fn decided(&mut self, cond: &ast::Expr) -> Option<bool> {
+        match &cond.kind {
+            ast::ExprKind::Defined(e) => Some(self.is_defined(e)),
+            ast::ExprKind::Unary(UnaryOp::Not, a) => self.decided(a).map(|decided| !decided),
+            ast::ExprKind::Binary(BinaryOp::LogicalAnd, a, b) => match (self.decided(a), self.decided(b)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            },
+            ast::ExprKind::Binary(BinaryOp::LogicalOr, a, b) => match (self.decided(a), self.decided(b)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// One bit shift a statistic: it decides how values are kept.
+    fn variance(&mut self, global: GlobalId, shift: i64, at: Span) {
+        let known = &mut self.program.globals[global];
+        let shift = shift as u8;
+        match known.layout.parts.variance {
+            Some(other) if other != shift => {
+                let message = format!("conflicting bit shifts declared (previously {other})");
+                self.cx.report(Diagnostic::error("check::variance", message).label(at, format!("{shift} here")));
+            }
+            _ => known.layout.parts.variance = Some(shift),
+        }
+    }
+
+    /// `=~` and `!~`: the pattern is checked here and kept once.
+    fn pattern(&mut self, subject: &ast::Expr, negated: bool, (pattern, at): &(Vec<u8>, Span)) -> Option<ExprKind> {
+        let subject = Box::new(self.expr(subject));
+        if let Err(fault) = crate::regex::check(pattern) {
+            return self.refuse(
+                Diagnostic::error("check::regex", format!("regex compilation error: {fault}"))
+                    .label(*at, "not a regular expression"),
+            );
+        }
+        let regexes = &mut self.program.regexes;
+        let number = regexes.iter().position(|known| known.text == *pattern).unwrap_or_else(|| {
+            regexes.push(Pattern::new(pattern.clone()));
+            regexes.len() - 1
+        });
+        Some(ExprKind::Match(subject, number, negated))
     }
 
     fn variable(&mut self, name: &str, span: Span) -> ExprKind {
@@ -120,14 +203,12 @@ impl Builder<'_, '_> {
     }
 
     fn binary(&mut self, op: BinaryOp, a: &ast::Expr, b: &ast::Expr, span: Span) -> Option<ExprKind> {
-        if op == BinaryOp::Concat {
-            return self.refuse(unsupported("string concatenations (`.`)", span));
-        }
         let (a, b) = (Box::new(self.expr(a)), Box::new(self.expr(b)));
         if let Some(op) = arith(op) {
             return Some(ExprKind::Arith(op, a, b));
         }
         Some(match op {
+            BinaryOp::Concat => ExprKind::Concat(a, b),
             BinaryOp::LogicalOr => ExprKind::Or(a, b),
             BinaryOp::LogicalAnd => ExprKind::And(a, b),
             BinaryOp::Lt => ExprKind::Compare(Compare::Lt, a, b),
@@ -156,13 +237,11 @@ impl Builder<'_, '_> {
                 let target = self.written(target)?;
                 Some(ExprKind::Assign(target, None, Box::new(self.expr(value))))
             }
-            AssignOp::Compound(op) => match arith(op) {
-                Some(op) => {
-                    let target = self.written(target)?;
-                    Some(ExprKind::Assign(target, Some(op), Box::new(self.expr(value))))
-                }
-                None => self.refuse(unsupported("string concatenations (`.=`)", target.span)),
-            },
+            AssignOp::Compound(op) => {
+                let modify = arith(op).map_or(Modify::Append, Modify::Arith);
+                let target = self.written(target)?;
+                Some(ExprKind::Assign(target, Some(modify), Box::new(self.expr(value))))
+            }
         }
     }
 
@@ -172,13 +251,13 @@ impl Builder<'_, '_> {
         match &found {
             Target::Local(local) => self.handler.locals[*local].assigned = true,
             Target::Global(global) => self.arity(*global, 0, target.span),
-            Target::Element(..) => {}
+            Target::Element(..) | Target::Slice(..) => {}
         }
         Some(found)
     }
 
     /// A statistic: a global, or an element of an array of them.
-    fn statistic(&mut self, e: &ast::Expr) -> Option<(GlobalId, Vec<Expr>)> {
+    pub(super) fn statistic(&mut self, e: &ast::Expr) -> Option<(GlobalId, Vec<Expr>)> {
         match &e.kind {
             ast::ExprKind::Index(array, indexes) => self.element(array, indexes),
             ast::ExprKind::Var(name) => match self.find_global(name) {
@@ -197,92 +276,6 @@ impl Builder<'_, '_> {
             ),
         }
     }
-
-    fn call(&mut self, name: &Ident, args: &[ast::Expr]) -> Option<ExprKind> {
-        let Some(found) = intrinsic::find(&name.name) else {
-            let error = Diagnostic::error("check::no-function", format!("unresolved function {}", name.name))
-                .label(name.span, "no such function");
-            let help = did_you_mean(&name.name, INTRINSICS.iter().map(|i| i.name));
-            return self.refuse(match help {
-                Some(help) => error.help(help),
-                None => error.help("README.md lists the functions this version has"),
-            });
-        };
-        if found.params.len() != args.len() {
-            let message = format!("arity mismatch found (function '{}' takes {} args)", name.name, found.params.len());
-            return self.refuse(
-                Diagnostic::error("check::arguments", message).label(name.span, format!("called with {}", args.len())),
-            );
-        }
-        let args = args.iter().map(|arg| self.expr(arg)).collect();
-        Some(ExprKind::Intrinsic(found, args))
-    }
-
-    fn print(&mut self, op: PrintOp, args: &[ast::Expr], span: Span) -> Option<ExprKind> {
-        if op.to_string {
-            return self.refuse(unsupported("the `sprint` functions", span));
-        }
-        if op.char {
-            return self.refuse(unsupported("`print_char` calls", span));
-        }
-        if let [ast::Expr { kind: ast::ExprKind::HistLog(stat), span: at, .. }] = args {
-            return self.histogram(stat, Histogram::Log, *at);
-        }
-        if let [ast::Expr { kind: ast::ExprKind::HistLinear(stat, [low, high, interval]), span: at, .. }] = args {
-            let histogram = Histogram::Linear { low: *low, high: *high, interval: *interval };
-            return self.histogram(stat, histogram, *at);
-        }
-        let (format, rest) = self.print_format(op, args, span)?;
-        let args: Vec<Expr> = rest.iter().map(|arg| self.expr(arg)).collect();
-        self.program.formats.push(format);
-        Some(ExprKind::Print(self.program.formats.len() - 1, args))
-    }
-
-    /// The format of a printing call, and the arguments that remain.
-    fn print_format<'e>(
-        &mut self,
-        op: PrintOp,
-        args: &'e [ast::Expr],
-        span: Span,
-    ) -> Option<(Format, &'e [ast::Expr])> {
-        let leading = |what: &str| {
-            Diagnostic::error("parse::format", format!("expected {what} as first argument"))
-                .label(span, "not a string literal")
-        };
-        let literal = args.first().and_then(|first| match &first.kind {
-            ast::ExprKind::Literal(Literal::String(bytes)) => Some((bytes, first.span)),
-            _ => None,
-        });
-        if op.format {
-            let Some((text, at)) = literal else { return self.refuse(leading("a format string")) };
-            let format = match format::parse(text, at) {
-                Ok(format) => format,
-                Err(diagnostic) => return self.refuse(diagnostic),
-            };
-            if format::arguments(&format).len() != args.len() - 1 {
-                return self.refuse(wrong_count(&format, args.len() - 1, span));
-            }
-            return Some((format, &args[1..]));
-        }
-        let (delimiter, rest): (&[u8], _) = match (op.delimited, literal) {
-            (false, _) => (b"", args),
-            (true, Some((text, _))) => (text, &args[1..]),
-            (true, None) => return self.refuse(leading("a delimiter")),
-        };
-        // Types are not known yet: inference decides between %d and %s.
-        Some((format::plain(rest.len(), delimiter, op.newline), rest))
-    }
-
-    fn histogram(&mut self, stat: &ast::Expr, histogram: Histogram, at: Span) -> Option<ExprKind> {
-        let (global, keys) = self.statistic(stat)?;
-        let known = &mut self.program.globals[global];
-        if known.layout.histogram != Histogram::None && known.layout.histogram != histogram {
-            let message = format!("multiple histogram types declared on '{}'", known.name);
-            return self.refuse(Diagnostic::error("check::histograms", message).label(at, "another kind than before"));
-        }
-        known.layout.histogram = histogram;
-        Some(ExprKind::PrintHistogram(global, keys))
-    }
 }
 
 fn arith(op: BinaryOp) -> Option<Arith> {
@@ -299,10 +292,4 @@ fn arith(op: BinaryOp) -> Option<Arith> {
         BinaryOp::ShiftRight => Arith::Shr,
         _ => return None,
     })
-}
-
-fn wrong_count(format: &Format, given: usize, span: Span) -> Diagnostic {
-    let wanted = format::arguments(format).len();
-    Diagnostic::error("check::print-arguments", "Wrong number of args to formatted print operator")
-        .label(span, format!("the format takes {wanted}, {given} given"))
 }

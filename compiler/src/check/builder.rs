@@ -1,6 +1,7 @@
 //! What building one handler works on. Statements, expressions and target variables have files of their own.
 
 use super::context::Context;
+use super::names::Names;
 use crate::hir::{Handler, Program};
 use crate::kernel::btf::Btf;
 use crate::probe::Site;
@@ -10,7 +11,11 @@ pub struct Builder<'b, 'a> {
     pub(super) program: &'b mut Program,
     pub(super) cx: &'b mut Context<'a>,
     pub(super) btf: Option<&'b Btf<'b>>,
-    pub(super) site: &'b Site,
+    pub(super) names: &'b Names<'b>,
+    /// The file of the text being built: private names are its own.
+    pub(super) file: usize,
+    /// Where the probe stands; a function stands nowhere.
+    pub(super) site: Option<&'b Site>,
     pub(super) notes: &'b mut Vec<String>,
     pub(super) handler: Handler,
     /// Loops around the statement being built.

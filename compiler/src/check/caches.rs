@@ -16,8 +16,8 @@ use tapster_lang::{Diagnostic, Span};
 pub fn translate(program: &mut Program, notes: &mut Vec<String>, cx: &mut Context) {
     // The caches are listed only for a script whose name for one needs a second look.
     let mut listed: Option<Option<Vec<SlabCache>>> = None;
-    for probe in &mut program.probes {
-        handler_mut(&mut probe.handler, &mut |e| {
+    for handler in program.handlers_mut() {
+        handler_mut(handler, &mut |e| {
             let span = e.span;
             if let Some(name) = cache_name(e)
                 && !core::str::from_utf8(name).is_ok_and(|name| cx.world.has_unmerged_slab_cache(name))

@@ -1,9 +1,12 @@
 //! What the steps of checking share.
 
 use crate::world::{Rung, World};
-use tapster_lang::{Diagnostic, Severity};
+use tapster_lang::{Diagnostic, Severity, Span};
 
-/// Limits and choices of a run, `-D` and `--attach`.
+/// How many errors are worth reading; as many as the parser reports.
+const ERRORS_MAX: usize = 100;
+
+/// Limits and choices of a run, as the command line gives them.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Bytes of a string with its NUL.
@@ -12,10 +15,25 @@ pub struct Options {
     pub max_entries: u32,
     /// Frames kept of a stack.
     pub max_backtrace: u32,
-    /// Statements of a user handler.
+    /// Statements of a handler.
     pub max_action: u32,
+    /// Statements of a begin, end or error handler, where `-D MAXACTION_INTERRUPTIBLE` says so; ten times `max_action`
+    /// otherwise.
+    pub max_action_interruptible: Option<u32>,
+    /// Calls of functions within each other, where `-D MAXNESTING` says so.
+    pub max_nesting: Option<u32>,
+    /// What `target()` gives.
+    pub target: i64,
+    /// What `stp_pid()` gives.
+    pub own_pid: i64,
     /// The only rung to take.
     pub attach: Option<Rung>,
+    /// Initial values of globals by name, `-G`; the last one of a name counts.
+    pub globals: Vec<(String, String)>,
+    /// Print at the end what is written and never read; off with `--no-global-var-display`.
+    pub display: bool,
+    /// Leave out what has no effect; off with `-u`.
+    pub elide: bool,
 }
 
 impl Default for Options {
@@ -26,8 +44,28 @@ impl Default for Options {
             max_entries: limits::MAXMAPENTRIES,
             max_backtrace: limits::MAXBACKTRACE,
             max_action: limits::MAXACTION,
+            max_action_interruptible: None,
+            max_nesting: None,
+            target: 0,
+            own_pid: 0,
             attach: None,
+            globals: Vec::new(),
+            display: true,
+            elide: true,
         }
+    }
+}
+
+impl Options {
+    /// The number that a value of `-D` or `-G` is, in C's notation.
+    pub fn number(text: &str) -> Option<i64> {
+        let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+        let (digits, radix) = match digits.strip_prefix('0') {
+            None | Some("") => (digits, 10),
+            Some(rest) => rest.strip_prefix(['x', 'X']).map_or((rest, 8), |rest| (rest, 16)),
+        };
+        let unsigned = digits.chars().all(|c| c.is_ascii_alphanumeric());
+        unsigned.then(|| i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()).flatten()
     }
 }
 
@@ -39,14 +77,39 @@ pub struct Context<'a> {
     pub options: &'a Options,
     /// What was found, in order.
     pub diagnostics: Vec<Diagnostic>,
+    /// What SystemTap finds only when it translates: said where nothing else is wrong, and a script may be listed in
+    /// spite of it.
+    pub late: Vec<Diagnostic>,
 }
 
 impl Context<'_> {
-    /// Takes a diagnostic, once: several places of one probe find the same.
+    /// Takes a diagnostic of what is found late, once.
+    pub fn report_late(&mut self, diagnostic: Diagnostic) {
+        if self.late.len() < ERRORS_MAX && !self.late.contains(&diagnostic) {
+            self.late.push(diagnostic);
+        }
+    }
+
+    /// Notes a piece of C that would have to be run.
+    pub fn refuse_c(&mut self, at: Span) {
+        self.report_late(
+            Diagnostic::error("check::embedded-c", "embedded C cannot be compiled to eBPF")
+                .label(at, "C of the kernel")
+                .help("say it in the language, or call a function of the library instead"),
+        );
+    }
+
+    /// Takes a diagnostic, once: several places of one probe find the same. Errors beyond [`ERRORS_MAX`] are dropped.
     pub fn report(&mut self, diagnostic: Diagnostic) {
-        if !self.diagnostics.contains(&diagnostic) {
+        let is_wanted = diagnostic.severity != Severity::Error || !self.has_enough();
+        if is_wanted && !self.diagnostics.contains(&diagnostic) {
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Whether there are as many errors as anybody reads: what only looks for more need not go on.
+    pub fn has_enough(&self) -> bool {
+        self.diagnostics.iter().filter(|d| d.severity == Severity::Error).count() >= ERRORS_MAX
     }
 
     /// Whether any of them is an error.

@@ -1,28 +1,33 @@
 //! Collects what scripts declare at top level, before any handler is looked at.
 
-use super::context::Context;
+use super::context::{Context, Options};
+use super::names::Names;
 use crate::hir::{Global, Shape, Slot, Type};
+use crate::suggest::did_you_mean;
+use tapster_lang::Diagnostic;
 use tapster_lang::ast::{self, Expr, ExprKind, Item, Literal, Script};
 
 /// Globals of all scripts, in order.
-pub fn globals(scripts: &[Script], cx: &mut Context) -> Vec<Global> {
+pub fn globals<'s>(scripts: &'s [Script], names: &mut Names<'s>, cx: &mut Context) -> Vec<Global> {
     let mut globals: Vec<Global> = Vec::new();
-    for item in scripts.iter().flat_map(|script| &script.items) {
-        match item {
-            Item::Global(global) => globals.push(declare(global, cx)),
-            Item::EmbeddedC(code) => cx.report(crate::probe::unsupported(EMBEDDED_C, code.span)),
-            Item::Function(function) => cx.report(crate::probe::unsupported("functions", function.name.span)),
-            Item::Alias(alias) => cx.report(crate::probe::unsupported("probe aliases", alias.span)),
-            Item::Probe(_) => {}
+    for (file, script) in scripts.iter().enumerate() {
+        for item in &script.items {
+            let Item::Global(global) = item else { continue };
+            match names.declare(global, file, globals.len()) {
+                None => globals.push(declare(global, cx)),
+                Some(other) => {
+                    let error = Diagnostic::error("check::duplicate-global", "duplicate global name")
+                        .label(global.name.span, "declared again")
+                        .label(globals[other].span, "first declared here");
+                    cx.report(error);
+                }
+            }
         }
     }
     globals
 }
 
 fn declare(global: &ast::Global, cx: &mut Context) -> Global {
-    if global.wrap {
-        cx.report(crate::probe::unsupported("wrapping arrays (`%`)", global.name.span));
-    }
     let ty = match &global.init {
         None => Type::Unknown,
         Some((Literal::Number(_), _)) => Type::Long,
@@ -39,16 +44,52 @@ fn declare(global: &ast::Global, cx: &mut Context) -> Global {
         init: global.init.as_ref().map(|(literal, _)| literal.clone()),
         max_entries: global.size.map_or(cx.options.max_entries, |(size, _)| u32::try_from(size).unwrap_or(u32::MAX)),
         sized: global.size.is_some(),
+        wrap: global.wrap,
         ..Global::default()
     }
 }
 
-/// What embedded C is called where it is refused: guru mode alone lets the parser take it.
-pub const EMBEDDED_C: &str = "pieces of C (`%{ … %}`)";
+/// Gives globals the initial values that the command line has for them. Their types are known by now.
+pub fn overrides(globals: &mut [Global], cx: &mut Context) {
+    for (name, value) in &cx.options.globals {
+        let init = match globals.iter_mut().find(|global| global.name == *name) {
+            Some(global) => initial(global, value).map(|init| global.init = Some(init)),
+            None => Err(no_global(name, globals)),
+        };
+        if let Err(error) = init {
+            cx.report(error);
+        }
+    }
+}
 
-/// All string literals of the scripts: some probes stand at more places for the sake of the caches they name.
-pub fn strings(scripts: &[Script]) -> Vec<String> {
-    let mut strings = Vec::new();
+/// What `-G` gives a global of this type.
+fn initial(global: &Global, value: &str) -> Result<Literal, Diagnostic> {
+    let refused = |what: &str| {
+        let message = format!("-G cannot set '{}': {what}", global.name);
+        Err(Diagnostic::error("check::override", message).label(global.span, "declared here"))
+    };
+    match global.value.ty {
+        _ if global.is_array() => refused("only scalar globals have an initial value"),
+        Type::Stats => refused("a statistic has no initial value"),
+        Type::String => Ok(Literal::String(value.as_bytes().to_vec())),
+        Type::Long | Type::Unknown => match Options::number(value) {
+            Some(number) => Ok(Literal::Number(number)),
+            None => refused(&format!("it is a number, and '{value}' is none")),
+        },
+    }
+}
+
+fn no_global(name: &str, globals: &[Global]) -> Diagnostic {
+    let error = Diagnostic::error("check::override", format!("-G cannot set '{name}': no such global"));
+    match did_you_mean(name, globals.iter().map(|global| global.name.as_str())) {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+/// All strings of the scripts and of `-G`: some probes stand at more places for the sake of the caches they name.
+pub fn strings(scripts: &[Script], options: &Options) -> Vec<String> {
+    let mut strings: Vec<String> = options.globals.iter().map(|(_, value)| value.clone()).collect();
     let mut add = |bytes: &[u8]| strings.extend(core::str::from_utf8(bytes).map(str::to_owned));
     for item in scripts.iter().flat_map(|script| &script.items) {
         match item {

@@ -4,24 +4,35 @@
 
 use super::context::Context;
 use super::format::{arguments, settle};
-use crate::hir::{Expr, ExprKind, Foreach, Global, GlobalId, Local, Probe, Program, Stmt, StmtKind, Target, Type};
+use crate::hir::{
+    Expr, ExprKind, Foreach, Function, FunctionId, Global, GlobalId, Local, Modify, Program, Slice, Stmt, StmtKind,
+    Target, Type, Walked,
+};
 use crate::image::Format;
 use tapster_lang::{Diagnostic, Span};
 
 /// Infers all types.
 pub fn infer(program: &mut Program, cx: &mut Context) {
+    let mut signatures: Vec<Signature> = program.functions.iter().map(Signature::new).collect();
     let mut reporting = false;
     loop {
         let mut changed = false;
-        for probe in &mut program.probes {
+        let Program { globals, functions, probes, formats, .. } = &mut *program;
+        let bodies = functions.iter_mut().enumerate().map(|(id, function)| (Some(id), &mut function.handler));
+        for (function, handler) in bodies.chain(probes.iter_mut().map(|probe| (None, &mut probe.handler))) {
             let mut infer = Infer {
-                globals: &mut program.globals,
-                formats: &mut program.formats,
-                locals: &mut probe.handler.locals,
+                globals,
+                formats,
+                signatures: &mut signatures,
+                function,
+                locals: &mut handler.locals,
+                printing: false,
                 changed: false,
                 report: reporting.then_some(&mut *cx),
             };
-            infer.stmts(&mut probe.handler.body);
+            infer.take_parameters();
+            infer.stmts(&mut handler.body);
+            infer.give_parameters();
             changed |= infer.changed;
         }
         if reporting {
@@ -29,55 +40,143 @@ pub fn infer(program: &mut Program, cx: &mut Context) {
         }
         reporting = !changed;
     }
-    unresolved(program, cx);
-}
-
-/// What still has no type after the last round.
-fn unresolved(program: &mut Program, cx: &mut Context) {
-    for Probe { handler, .. } in &mut program.probes {
-        for local in &mut handler.locals {
-            if !local.assigned {
-                cx.report(never_assigned(local));
-            }
-            if local.slot.ty == Type::Unknown {
-                // Nothing says what it is and nothing was ever put in: SystemTap's 0.
-                local.slot.ty = Type::Long;
-            }
-        }
-    }
-    for global in &mut program.globals {
-        let Some(keys) = &global.keys else {
-            cx.report(unused(global));
-            global.keys = Some(Vec::new());
-            continue;
-        };
-        if keys.iter().chain([&global.value]).any(|slot| slot.ty == Type::Unknown) {
-            let message = format!("unresolved type : identifier '{}'", global.name);
-            cx.report(Diagnostic::error("check::unresolved-type", message).label(global.span, "long or string?"));
-        }
+    for (function, signature) in program.functions.iter_mut().zip(signatures) {
+        (function.result.ty, function.result_from) = signature.result;
     }
 }
 
-fn unused(global: &Global) -> Diagnostic {
-    Diagnostic::warning("check::unused-global", format!("Eliding unused variable '{}'", global.name))
-        .label(global.span, "nothing uses it")
+/// What gave a parameter its type.
+#[derive(Clone, Copy)]
+struct From {
+    span: Span,
+    /// The script wrote it.
+    is_definition: bool,
 }
 
-fn never_assigned(local: &Local) -> Diagnostic {
-    Diagnostic::warning("check::never-assigned", format!("never-assigned local variable '{}'", local.name))
-        .label(local.span, "always 0 or \"\"")
-        .help("a misspelt global? Globals are declared at the top")
+/// What is known of a function's types, with the places that told.
+struct Signature {
+    definitions: Vec<Span>,
+    params: Vec<(Type, Span)>,
+    result: (Type, Span),
+    next: Option<FunctionId>,
+}
+
+impl Signature {
+    fn new(function: &Function) -> Signature {
+        let params = &function.handler.locals[..function.params];
+        Signature {
+            definitions: params.iter().map(|param| param.span).collect(),
+            params: params.iter().map(|param| (param.slot.ty, param.from)).collect(),
+            result: (function.result.ty, function.result_from),
+            next: function.next,
+        }
+    }
 }
 
 struct Infer<'a, 'c> {
     globals: &'a mut Vec<Global>,
     formats: &'a mut Vec<Format>,
+    signatures: &'a mut Vec<Signature>,
+    /// The function whose body this is.
+    function: Option<FunctionId>,
     locals: &'a mut Vec<Local>,
+    /// An argument of a print is being looked at.
+    printing: bool,
     changed: bool,
     report: Option<&'a mut Context<'c>>,
 }
 
 impl Infer<'_, '_> {
+    /// What calls have told about the parameters.
+    fn take_parameters(&mut self) {
+        let Some(function) = self.function else { return };
+        for nth in 0..self.signatures[function].params.len() {
+            let (ty, from) = self.signatures[function].params[nth];
+            self.local(nth, ty, from);
+        }
+    }
+
+    /// What the body has told about them.
+    fn give_parameters(&mut self) {
+        let Some(function) = self.function else { return };
+        for nth in 0..self.signatures[function].params.len() {
+            let local = &self.locals[nth];
+            let known = &mut self.signatures[function].params[nth];
+            if known.0 == Type::Unknown && local.slot.ty != Type::Unknown {
+                *known = (local.slot.ty, local.from);
+                self.changed = true;
+            }
+        }
+    }
+
+    /// A call of a function and of those that `next` passes to.
+    fn call(&mut self, first: FunctionId, args: &mut [Expr], wanted: Type, span: Span) -> Type {
+        let mut result = Type::Unknown;
+        let mut callee = Some(first);
+        while let Some(id) = callee {
+            for (nth, arg) in args.iter_mut().enumerate() {
+                let (known, from) = self.signatures[id].params[nth];
+                let from = From { span: from, is_definition: from == self.signatures[id].definitions[nth] };
+                let ty = self.argument(nth, arg, known, from);
+                let known = &mut self.signatures[id].params[nth];
+                if known.0 == Type::Unknown && ty != Type::Unknown {
+                    *known = (ty, arg.span);
+                    self.changed = true;
+                }
+            }
+            let known = self.result(id, wanted, span);
+            result = if result == Type::Unknown { known } else { result };
+            callee = self.signatures[id].next;
+        }
+        result
+    }
+
+    /// An argument, with the place that gave the parameter its type.
+    fn argument(&mut self, nth: usize, arg: &mut Expr, known: Type, from: From) -> Type {
+        let open = matches!(arg.kind, ExprKind::Local(_) | ExprKind::Global(_) | ExprKind::Element(..));
+        let ty = self.expr(arg, if open { known } else { Type::Unknown });
+        if ty == Type::Unknown {
+            return self.expr(arg, known);
+        }
+        if !open && known != Type::Unknown && ty != known {
+            if from.is_definition {
+                self.check(arg, ty, known);
+            } else {
+                self.index_mismatch(nth, (ty, arg.span), (known, from.span));
+            }
+        }
+        ty
+    }
+
+    /// A function's result type, learning `ty` where it has none.
+    fn result(&mut self, function: FunctionId, ty: Type, span: Span) -> Type {
+        let known = &mut self.signatures[function];
+        if known.result.0 == Type::Unknown && ty != Type::Unknown {
+            known.result = (ty, span);
+            self.changed = true;
+        }
+        let (result, from) = known.result;
+        self.mismatch(result, ty, span, from);
+        result
+    }
+
+    fn give_back(&mut self, value: &mut Option<Expr>, span: Span) {
+        let Some(function) = self.function else { return };
+        let (known, _) = self.signatures[function].result;
+        match value {
+            Some(value) => {
+                let ty = self.expr(value, Type::Unknown);
+                let ty = if ty == Type::Unknown { self.expr(value, known) } else { ty };
+                self.result(function, ty, value.span);
+            }
+            None if known != Type::Unknown => {
+                let message = format!("type mismatch: expected {} but found unknown", known.name());
+                self.error("check::type", &message, span, "returns nothing");
+            }
+            None => {}
+        }
+    }
+
     fn stmts(&mut self, stmts: &mut [Stmt]) {
         stmts.iter_mut().for_each(|stmt| self.stmt(stmt));
     }
@@ -104,29 +203,58 @@ impl Infer<'_, '_> {
             StmtKind::Delete(target) => {
                 self.target(target, Type::Unknown, stmt.span);
             }
-            StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+            StmtKind::Return(value) => self.give_back(value, stmt.span),
+            StmtKind::Try { body, message, catch } => {
+                self.stmts(body);
+                if let Some(message) = message {
+                    self.local(*message, Type::String, self.locals[*message].span);
+                }
+                self.stmts(catch);
+            }
+            StmtKind::Break | StmtKind::Continue | StmtKind::Next | StmtKind::Handoff(_) => {}
         }
     }
 
     fn foreach(&mut self, walk: &mut Foreach) {
-        for (nth, local) in walk.keys.iter().enumerate() {
-            let span = self.locals[*local].span;
-            let ty = self.key(walk.global, nth, self.locals[*local].slot.ty, span);
-            self.local(*local, ty, span);
-        }
-        if let Some(value) = walk.value {
-            let span = self.locals[value].span;
-            let ty = self.globals[walk.global].value.ty;
-            if ty == Type::Stats {
-                self.error("check::type", "invalid type stats", span, "the elements are statistics");
-            } else {
-                self.local(value, ty, span);
+        match &mut walk.over {
+            Walked::Array(global, slice) => {
+                let global = *global;
+                self.slice(global, slice);
+                for (nth, local) in walk.keys.iter().enumerate() {
+                    let span = self.locals[*local].span;
+                    let ty = self.key(global, nth, self.locals[*local].slot.ty, span);
+                    self.local(*local, ty, span);
+                }
+                self.walked_value(global, walk.value);
+            }
+            Walked::Buckets(global, keys) => {
+                self.keys(*global, keys);
+                self.value(*global, Type::Stats, walk.body.span);
+                for local in walk.keys.iter().chain(&walk.value) {
+                    self.local(*local, Type::Long, self.locals[*local].span);
+                }
             }
         }
         if let Some(limit) = &mut walk.limit {
             self.expr(limit, Type::Long);
         }
         self.stmt(&mut walk.body);
+    }
+
+    /// The variable that holds the element's value in a walk.
+    fn walked_value(&mut self, global: GlobalId, value: Option<usize>) {
+        if let Some(value) = value {
+            let span = self.locals[value].span;
+            let ty = self.globals[global].value.ty;
+            if ty == Type::Stats {
+                self.error("check::type", "invalid type stats", span, "the elements are statistics");
+            } else {
+                let known = self.local(value, ty, span);
+                if ty == Type::Unknown {
+                    self.value(global, known, span);
+                }
+            }
+        }
     }
 
     /// Infers an expression where `wanted` is expected; gives its type.
@@ -141,6 +269,16 @@ impl Infer<'_, '_> {
             ExprKind::Element(global, keys) => {
                 self.keys(*global, keys);
                 self.read(*global, wanted, span)
+            }
+            ExprKind::Call(function, args) => self.call(*function, args, wanted, span),
+            ExprKind::Concat(a, b) => {
+                self.expr(a, Type::String);
+                self.expr(b, Type::String);
+                Type::String
+            }
+            ExprKind::Match(subject, ..) => {
+                self.expr(subject, Type::String);
+                Type::Long
             }
             ExprKind::Intrinsic(intrinsic, args) => {
                 for (arg, ty) in args.iter_mut().zip(intrinsic.params) {
@@ -158,7 +296,7 @@ impl Infer<'_, '_> {
                 self.expr(cond, Type::Long);
                 self.both(a, b, wanted)
             }
-            ExprKind::Assign(target, op, value) => self.assign(target, op.is_some(), value, wanted, span),
+            ExprKind::Assign(target, op, value) => self.assign(target, *op, value, wanted, span),
             ExprKind::Step(target, ..) => self.target(target, Type::Long, span),
             ExprKind::Aggregate(global, keys, value) => {
                 self.keys(*global, keys);
@@ -170,20 +308,32 @@ impl Infer<'_, '_> {
                 self.value(*global, Type::Stats, span);
                 Type::Long
             }
-            ExprKind::PrintHistogram(global, keys) => {
+            ExprKind::Histogram(global, keys) => {
                 self.keys(*global, keys);
                 self.value(*global, Type::Stats, span);
-                Type::Unknown
+                Type::String
+            }
+            ExprKind::Bucket(global, keys, number) => {
+                self.keys(*global, keys);
+                self.value(*global, Type::Stats, span);
+                self.all_long([&mut **number])
             }
             ExprKind::In(global, keys) => {
-                self.keys(*global, keys);
+                self.slice(*global, keys);
                 Type::Long
             }
-            ExprKind::Print(format, args) => self.print(*format, args),
+            ExprKind::Print(format, args) => {
+                self.print(*format, args);
+                Type::Unknown
+            }
+            ExprKind::Format(format, args) => {
+                self.print(*format, args);
+                Type::String
+            }
         };
         // A variable has said itself what does not fit, with the place that gave it its type.
         if !matches!(e.kind, ExprKind::Local(_) | ExprKind::Global(_) | ExprKind::Element(..)) {
-            self.check(ty, wanted, span);
+            self.check(e, ty, wanted);
         }
         if e.ty == Type::Unknown && ty != Type::Unknown {
             e.ty = ty;
@@ -231,13 +381,23 @@ impl Infer<'_, '_> {
         }
     }
 
-    fn assign(&mut self, target: &mut Target, arithmetic: bool, value: &mut Expr, wanted: Type, span: Span) -> Type {
-        if arithmetic {
-            self.expr(value, Type::Long);
-            return self.target(target, Type::Long, span);
+    fn assign(
+        &mut self,
+        target: &mut Target,
+        modify: Option<Modify>,
+        value: &mut Expr,
+        wanted: Type,
+        span: Span,
+    ) -> Type {
+        if let Some(modify) = modify {
+            let ty = if modify == Modify::Append { Type::String } else { Type::Long };
+            self.expr(value, ty);
+            return self.target(target, ty, span);
         }
         let known = self.target(target, wanted, span);
-        let ty = self.expr(value, known);
+        // A literal of another type is the variable's fault.
+        let literal = matches!(value.kind, ExprKind::Long(_) | ExprKind::Text(_));
+        let ty = self.expr(value, if literal { Type::Unknown } else { known });
         self.target(target, ty, span)
     }
 
@@ -249,16 +409,33 @@ impl Infer<'_, '_> {
                 self.keys(*global, keys);
                 self.value(*global, wanted, span)
             }
+            Target::Slice(global, slice) => {
+                self.slice(*global, slice);
+                self.value(*global, wanted, span)
+            }
         }
     }
 
-    fn print(&mut self, format: usize, args: &mut [Expr]) -> Type {
+    fn print(&mut self, format: usize, args: &mut [Expr]) {
         let wanted = arguments(&self.formats[format]);
-        let types: Vec<Type> = args.iter_mut().zip(wanted).map(|(arg, ty)| self.expr(arg, ty)).collect();
+        let types: Vec<Type> = args
+            .iter_mut()
+            .zip(wanted)
+            .map(|(arg, ty)| {
+                self.printing = matches!(arg.kind, ExprKind::Long(_));
+                let found = self.expr(arg, ty);
+                self.printing = false;
+                found
+            })
+            .collect();
+        for (arg, ty) in args.iter().zip(&types) {
+            if *ty == Type::Unknown && matches!(arg.kind, ExprKind::Call(..) | ExprKind::Intrinsic(..)) {
+                self.error("check::unresolved-type", "unresolved type ", arg.at, "this function returns nothing");
+            }
+        }
         if self.report.is_some() {
             settle(&mut self.formats[format], &types);
         }
-        Type::Unknown
     }
 
     /// A local's type, learning `ty` where it has none.
@@ -269,8 +446,8 @@ impl Infer<'_, '_> {
             known.from = span;
             self.changed = true;
         }
-        let (ty_known, from, name) = (known.slot.ty, known.from, known.name.clone());
-        self.mismatch(ty_known, ty, span, from, &name);
+        let (ty_known, from) = (known.slot.ty, known.from);
+        self.mismatch(ty_known, ty, span, from);
         ty_known
     }
 
@@ -282,17 +459,30 @@ impl Infer<'_, '_> {
             known.value_from = span;
             self.changed = true;
         }
-        let (ty_known, from, name) = (known.value.ty, known.value_from, known.name.clone());
-        self.mismatch(ty_known, ty, span, from, &name);
+        let (ty_known, from) = (known.value.ty, known.value_from);
+        self.mismatch(ty_known, ty, span, from);
         ty_known
     }
 
     fn keys(&mut self, global: GlobalId, keys: &mut [Expr]) {
         for (nth, key) in keys.iter_mut().enumerate() {
-            let wanted = self.key(global, nth, Type::Unknown, key.span);
-            let ty = self.expr(key, wanted);
-            self.key(global, nth, ty, key.span);
+            self.one_key(global, nth, key);
         }
+    }
+
+    fn slice(&mut self, global: GlobalId, keys: &mut Slice) {
+        for (nth, key) in keys.iter_mut().enumerate() {
+            if let Some(key) = key {
+                self.one_key(global, nth, key);
+            }
+        }
+    }
+
+    fn one_key(&mut self, global: GlobalId, nth: usize, key: &mut Expr) {
+        let wanted = self.key(global, nth, Type::Unknown, key.span);
+        let literal = matches!(key.kind, ExprKind::Long(_) | ExprKind::Text(_));
+        let ty = self.expr(key, if literal { Type::Unknown } else { wanted });
+        self.key(global, nth, ty, key.span);
     }
 
     /// The type of a global's n-th key, learning `ty` where it has none.
@@ -306,22 +496,27 @@ impl Infer<'_, '_> {
         }
         let ty_known = slot.ty;
         if ty_known != ty && ty != Type::Unknown && ty_known != Type::Unknown {
-            let message = format!("index {nth} type mismatch ({})", ty.name());
-            if let Some(cx) = &mut self.report {
-                let first = format!("type of index {nth} was first inferred here ({})", ty_known.name());
-                cx.report(Diagnostic::error("check::type", message).label(span, ty.name()).label(from, first));
-            }
+            self.index_mismatch(nth, (ty, span), (ty_known, from));
         }
         ty_known
     }
 
+    /// A key or an argument of another type than it had before.
+    fn index_mismatch(&mut self, nth: usize, (used, span): (Type, Span), (known, from): (Type, Span)) {
+        if let Some(cx) = &mut self.report {
+            let message = format!("index {nth} type mismatch ({})", used.name());
+            let first = format!("type of index {nth} was first inferred here ({})", known.name());
+            cx.report(Diagnostic::error("check::type", message).label(span, used.name()).label(from, first));
+        }
+    }
+
     /// A variable used as another type than it has.
-    fn mismatch(&mut self, known: Type, used: Type, span: Span, from: Span, name: &str) {
+    fn mismatch(&mut self, known: Type, used: Type, span: Span, from: Span) {
         if known == used || used == Type::Unknown || known == Type::Unknown {
             return;
         }
         if let Some(cx) = &mut self.report {
-            let message = format!("type mismatch ({}): identifier '{name}'", used.name());
+            let message = format!("type mismatch ({})", used.name());
             let first = format!("type was first inferred here ({})", known.name());
             cx.report(
                 Diagnostic::error("check::type", message)
@@ -332,12 +527,15 @@ impl Infer<'_, '_> {
     }
 
     /// An expression of another type than wanted.
-    fn check(&mut self, ty: Type, wanted: Type, span: Span) {
+    fn check(&mut self, e: &Expr, ty: Type, wanted: Type) {
         if ty == wanted || wanted == Type::Unknown || ty == Type::Unknown {
             return;
         }
-        let message = format!("type mismatch: expected {} but found {}", wanted.name(), ty.name());
-        self.error("check::type", &message, span, &format!("this is {}", ty.name()));
+        // SystemTap says it the other way round where a number is no string; formats excepted.
+        let turned = matches!(e.kind, ExprKind::Long(_)) && !self.printing;
+        let (expected, found) = if turned { (ty, wanted) } else { (wanted, ty) };
+        let message = format!("type mismatch: expected {} but found {}", expected.name(), found.name());
+        self.error("check::type", &message, e.span, &format!("this is {}", ty.name()));
     }
 
     fn error(&mut self, code: &'static str, message: &str, span: Span, label: &str) {

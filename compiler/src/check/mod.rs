@@ -1,31 +1,47 @@
 //! Checks scripts: from syntax trees to [`hir::Program`].
 //!
 //! The steps run in this order, each in a file of its own: [`declare`] collects globals, [`build`] resolves every name
-//! at every place a probe stands, [`infer`] gives types, [`usage`] finds out who uses what, [`refine`] works out what
-//! is constant, [`shape`] how long strings can get, and [`sides`] refuses what a handler cannot do where it runs. Each
-//! goes on after an error, so that a run reports all of them.
+//! at every place a probe stands, [`elide`] leaves out what has no effect, [`infer`] gives types, [`modified`] refuses
+//! changes of what is walked, [`display`] adds probes that show what is never read, [`unseen`] leaves out counting that
+//! nobody sees, [`usage`] finds out who uses what, [`refine`] works out what is constant, [`shape`] how long strings
+//! can get, and [`sides`] refuses what a handler cannot do where it runs. Each goes on after an error, so that a run
+//! reports all of them.
 
+mod access;
+mod alias;
 mod build;
+mod build_call;
 mod build_expr;
 mod builder;
 mod caches;
 mod context;
 mod declare;
+mod display;
+mod elide;
 mod format;
 mod infer;
+mod modified;
+mod names;
+mod origin;
 mod refine;
 pub(crate) mod shape;
 mod sides;
+mod split;
 mod target;
+mod unresolved;
+mod unseen;
 mod usage;
-mod walk;
+pub(crate) mod walk;
 
 use crate::hir;
 use crate::kernel::btf::Btf;
 use crate::kernel::{self, KernelFacts};
 use crate::probe::Resolver;
 use crate::world::World;
+use access::Accesses;
 use context::Context;
+use names::Names;
+use origin::LibraryText;
 use tapster_lang::Diagnostic;
 use tapster_lang::ast::Script;
 
@@ -38,6 +54,8 @@ pub struct Checked {
     pub program: hir::Program,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
+    /// Errors that do not keep a script from being listed, but from being compiled.
+    pub late: Vec<Diagnostic>,
     /// Translated names, one line each.
     pub notes: Vec<String>,
     /// What generated code needs to know of this kernel.
@@ -47,29 +65,70 @@ pub struct Checked {
 /// Checks scripts against a machine.
 pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result<Checked, Vec<Diagnostic>> {
     let btf = world.btf("vmlinux").and_then(Btf::new);
-    let mut cx = Context { world, options, diagnostics: Vec::new() };
-    let strings = declare::strings(scripts);
-    let mut program = hir::Program { globals: declare::globals(scripts, &mut cx), ..hir::Program::default() };
+    let mut cx = Context { world, options, diagnostics: Vec::new(), late: Vec::new() };
+    let strings = declare::strings(scripts, options);
+    let (mut names, functions) = Names::functions(scripts);
+    let globals = declare::globals(scripts, &mut names, &mut cx);
+    let mut program = hir::Program { globals, functions, ..hir::Program::default() };
     let mut resolver =
         Resolver { world, btf: btf.as_ref(), attach: options.attach, strings: &strings, notes: Vec::new() };
-    build::build(scripts, &mut program, &mut resolver, &mut cx);
+    build::build(scripts, &names, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
     let facts = if in_kernel { kernel::facts(resolver.btf) } else { KernelFacts::default() };
     let mut notes = resolver.notes;
+    let library = LibraryText::new(scripts);
+    let mentioned = Accesses::mentioned(&mut program);
     if !cx.has_errors() {
-        infer::infer(&mut program, &mut cx);
+        elide::elide(&library, &mut program, &mut cx);
     }
     if !cx.has_errors() {
-        usage::usage(&mut program);
-        refine::constants(&mut program);
-        caches::translate(&mut program, &mut notes, &mut cx);
-        refine::refine(&mut program);
-        shape::shape(&mut program, options.max_string);
-        sides::refuse(&mut program, options.max_string, &mut cx);
-        usage::note_sides(&mut program);
+        infer::infer(&mut program, &mut cx);
+        unresolved::unresolved(&mut program, &mut cx);
+    }
+    if !cx.has_errors() {
+        modified::modified(&mut program, &mut cx);
+    }
+    if !cx.has_errors() {
+        if options.display {
+            display::display(&library, &mentioned, &mut program);
+        }
+        if options.elide {
+            unseen::unseen(&mut program);
+        }
+        declare::overrides(&mut program.globals, &mut cx);
+        behind_types(&mut program, &mut notes, &mut cx);
+    }
+    if !cx.has_errors() {
+        embedded(&mut program, &mut cx);
     }
     if cx.has_errors() {
         return Err(cx.diagnostics);
     }
-    Ok(Checked { program, warnings: cx.diagnostics, notes, facts })
+    Ok(Checked { program, warnings: cx.diagnostics, late: cx.late, notes, facts })
+}
+
+/// Does what [`check`] does behind names and types, to a program that has them already: tests make such programs.
+pub fn settle(program: &mut hir::Program, world: &dyn World, options: &Options) -> Result<(), Vec<Diagnostic>> {
+    let mut cx = Context { world, options, diagnostics: Vec::new(), late: Vec::new() };
+    behind_types(program, &mut Vec::new(), &mut cx);
+    if cx.has_errors() { Err(cx.diagnostics) } else { Ok(()) }
+}
+
+fn behind_types(program: &mut hir::Program, notes: &mut Vec<String>, cx: &mut Context) {
+    hir::reach::reach(program);
+    usage::usage(program);
+    refine::constants(program);
+    caches::translate(program, notes, cx);
+    refine::refine(program);
+    shape::shape(program, cx.options.max_string);
+    split::split(program, cx.options.max_string, cx);
+    usage::note_sides(program);
+}
+
+/// Refuses C that would have to be run, after everything else has been checked.
+fn embedded(program: &mut hir::Program, cx: &mut Context) {
+    for nth in 0..program.probes.len() {
+        let called = hir::reach::reached(program, nth);
+        called.into_iter().filter_map(|id| program.functions[id].embedded).for_each(|at| cx.refuse_c(at));
+    }
 }

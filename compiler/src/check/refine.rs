@@ -8,8 +8,8 @@ use tapster_lang::ast::Literal;
 /// Replaces globals that nothing writes by their values.
 pub fn constants(program: &mut Program) {
     let constants: Vec<Option<ExprKind>> = program.globals.iter().map(constant).collect();
-    for probe in &mut program.probes {
-        handler_mut(&mut probe.handler, &mut |e| {
+    for handler in program.handlers_mut() {
+        handler_mut(handler, &mut |e| {
             if let ExprKind::Global(global) = e.kind
                 && let Some(value) = &constants[global]
             {
@@ -21,7 +21,7 @@ pub fn constants(program: &mut Program) {
 
 /// Folds what is constant, and uses what tests have shown.
 pub fn refine(program: &mut Program) {
-    program.probes.iter_mut().flat_map(|probe| &mut probe.handler.body).for_each(fold_stmt);
+    program.handlers_mut().flat_map(|handler| &mut handler.body).for_each(fold_stmt);
 }
 
 /// The value of a scalar that is never written.
@@ -40,7 +40,7 @@ fn constant(global: &Global) -> Option<ExprKind> {
 
 fn fold_stmt(stmt: &mut Stmt) {
     match &mut stmt.kind {
-        StmtKind::Expr(e) => fold(e),
+        StmtKind::Expr(e) | StmtKind::Return(Some(e)) => fold(e),
         StmtKind::Block(stmts) => stmts.iter_mut().for_each(fold_stmt),
         StmtKind::If(cond, then, other) => {
             fold(cond);
@@ -59,7 +59,13 @@ fn fold_stmt(stmt: &mut Stmt) {
             walk.limit.iter_mut().for_each(fold);
             fold_stmt(&mut walk.body);
         }
-        StmtKind::Delete(_) | StmtKind::Break | StmtKind::Continue | StmtKind::Next => {}
+        StmtKind::Try { body, catch, .. } => body.iter_mut().chain(catch).for_each(fold_stmt),
+        StmtKind::Delete(_)
+        | StmtKind::Break
+        | StmtKind::Continue
+        | StmtKind::Next
+        | StmtKind::Handoff(_)
+        | StmtKind::Return(None) => {}
     }
 }
 
@@ -150,7 +156,7 @@ fn replace_text(stmt: &mut Stmt, read: &Expr, value: &[u8]) {
 }
 
 /// Whether two expressions read the same thing; places in the text do not matter.
-fn same(a: &Expr, b: &Expr) -> bool {
+pub fn same(a: &Expr, b: &Expr) -> bool {
     match (&a.kind, &b.kind) {
         (ExprKind::Intrinsic(a, x), ExprKind::Intrinsic(b, y)) => {
             a == b && x.len() == y.len() && x.iter().zip(y).all(|(a, b)| same(a, b))

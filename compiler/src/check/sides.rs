@@ -1,76 +1,97 @@
-//! What a handler may not do on its side of the kernel boundary. Each refusal says what to do instead.
+//! What each side of the kernel boundary can do by itself, one statement or expression at a time.
 
-use super::context::Context;
-use super::shape::shape_of;
-use crate::hir::walk::{handler_mut, stmts_mut};
-use crate::hir::{Compare, Expr, ExprKind, Global, Local, Place, Program, Shape, StmtKind, Target, Type};
+use super::shape::Scope;
+use crate::hir::{Compare, Expr, ExprKind, GlobalId, Local, Modify, Program, Shape, StmtKind, Target, Type};
+use crate::host::{Extractor, LibraryFn};
+use crate::image::Piece;
 use crate::intrinsic::{Intrinsic, Op, Sides};
-use tapster_lang::{Diagnostic, Span};
+use crate::regex::Pattern;
+use tapster_lang::Span;
 
 const AT_THE_END: &str = "this version does it in begin, end and timer probes only";
-const IN_THE_KERNEL: &str = "it looks at what a kernel probe stopped at";
+const IN_THE_KERNEL: &str = "it looks at what a kernel probe stopped at: keep the result in a variable there";
+/// What to do about a read that cannot wait.
+pub const READ_BEFORE: &str = "assign it to a variable before the loop or the function that needs user space";
 const PRINT_STACK: &str = "collect backtrace() as a key of a statistic and print it in an end or timer probe";
-const COMPARE_LITERAL: &str = "this version compares with a literal, by == and !=, in kernel handlers";
+const COMPARE_STACKS: &str = "stacks can be equal or not, to stacks alone";
 const STACK_TEXT: &str = "keep the stack as a stack: a variable that holds backtrace() may hold nothing else";
 const STACK_ONLY: &str = "print_stack() takes what backtrace() gave";
 
-/// What is refused, where, and what to do instead.
-struct Refusal {
-    what: String,
-    span: Span,
-    help: &'static str,
+/// What a side cannot do, where, and what to do instead.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// What it is.
+    pub what: String,
+    /// Where it stands.
+    pub span: Span,
+    /// What to do instead.
+    pub help: &'static str,
 }
 
-/// Refuses what a side cannot do.
-pub fn refuse(program: &mut Program, max: u32, cx: &mut Context) {
-    let Program { globals, probes, .. } = program;
-    for probe in probes {
-        let in_kernel = matches!(probe.place, Place::Kernel { .. });
-        let mut found = Vec::new();
-        let locals = probe.handler.locals.clone();
-        let side = Side { globals, locals: &locals, max, in_kernel };
-        stmts_mut(&mut probe.handler.body, &mut |stmt| found.extend(side.stmt(&stmt.kind, stmt.span)));
-        handler_mut(&mut probe.handler, &mut |e| found.extend(side.expr(e)));
-        for Refusal { what, span, help } in found {
-            let (name, place) = if in_kernel { ("kernel", "in the kernel") } else { ("user", "in user space") };
-            let error = Diagnostic::error("check::side", format!("{what} is not supported in {name} handlers"));
-            cx.report(error.label(span, format!("this handler runs {place}")).help(help));
-        }
+impl Refusal {
+    /// Of something that only user space does.
+    pub fn new(what: &str, span: Span) -> Refusal {
+        Refusal { what: what.into(), span, help: AT_THE_END }
     }
 }
 
-struct Side<'a> {
-    globals: &'a [Global],
-    locals: &'a [Local],
-    max: u32,
+/// A side, and what decides how strings are held in the body that is looked at.
+pub struct Side<'a> {
+    /// How strings are held.
+    scope: Scope<'a>,
+    /// Which side.
     in_kernel: bool,
+    /// Patterns of `=~`; none where what was found has to be remembered, which the kernel does not.
+    patterns: Option<&'a [Pattern]>,
 }
 
-impl Side<'_> {
-    fn stmt(&self, stmt: &StmtKind, span: Span) -> Option<Refusal> {
+impl<'a> Side<'a> {
+    /// A side, for a body with these locals.
+    pub fn new(program: &'a Program, locals: &'a [Local], max: u32, in_kernel: bool) -> Side<'a> {
+        let Program { globals, functions, formats, regexes, .. } = program;
+        let patterns = (!program.remembers_match).then_some(regexes.as_slice());
+        Side { scope: Scope { globals, functions, formats, locals, max }, in_kernel, patterns }
+    }
+
+    /// What of a statement itself the side cannot do.
+    pub fn stmt(&self, stmt: &StmtKind, span: Span) -> Option<Refusal> {
         let what = match stmt {
             StmtKind::Foreach(_) => "`foreach`",
-            StmtKind::Loop { .. } => "a loop",
-            StmtKind::Delete(Target::Global(_)) => "`delete` of a whole variable",
+            StmtKind::Delete(Target::Slice(..)) => "`delete` of several elements",
+            StmtKind::Delete(Target::Global(global)) if !self.is_scalar(*global) => "`delete` of a whole variable",
             _ => return None,
         };
         self.in_kernel.then(|| Refusal { what: what.into(), span, help: AT_THE_END })
     }
 
-    fn expr(&self, e: &Expr) -> Option<Refusal> {
+    /// What of an expression itself the side cannot do.
+    pub fn expr(&self, e: &Expr) -> Option<Refusal> {
         let refusal = |what: &str, help| Some(Refusal { what: what.into(), span: e.span, help });
         match &e.kind {
             ExprKind::Intrinsic(intrinsic, args) => self.intrinsic(intrinsic, args, e.span),
+            ExprKind::Arg { .. } if !self.in_kernel => refusal("a variable of the probe", READ_BEFORE),
             _ if !self.in_kernel => None,
-            ExprKind::Stat(..) | ExprKind::PrintHistogram(..) => refusal("reading a statistic", AT_THE_END),
+            ExprKind::Stat(Extractor::Variance, ..) | ExprKind::Histogram(..) | ExprKind::Bucket(..) => {
+                refusal("reading a statistic", AT_THE_END)
+            }
+            ExprKind::Match(subject, ..) if self.is_stack(subject) => refusal("a stack as text", STACK_TEXT),
+            ExprKind::Match(_, regex, _) if !self.can_search(*regex) => refusal("this regular expression", AT_THE_END),
+            ExprKind::Concat(a, b) if self.is_stack(a) || self.is_stack(b) => refusal("a stack as text", STACK_TEXT),
+            ExprKind::Format(format, _) if !self.is_kernels(*format) => refusal("this format", AT_THE_END),
+            ExprKind::In(_, slice) if slice.iter().any(Option::is_none) => {
+                refusal("a search by part of a key", AT_THE_END)
+            }
+            ExprKind::Assign(_, Some(Modify::Append), value) if self.is_stack(value) => {
+                refusal("a stack as text", STACK_TEXT)
+            }
             ExprKind::Compare(op, a, b) if a.ty == Type::String && !self.can_compare(*op, a, b) => {
-                refusal("this comparison of strings", COMPARE_LITERAL)
+                refusal("this comparison of strings", COMPARE_STACKS)
             }
             ExprKind::Assign(target, None, value) if self.loses_stack(self.target_shape(target), value) => {
                 refusal("a stack as text", STACK_TEXT)
             }
             ExprKind::Aggregate(global, keys, _) => {
-                let slots = self.globals[*global].keys.iter().flatten();
+                let slots = self.scope.globals[*global].keys.iter().flatten();
                 let lost = slots.zip(keys).any(|(slot, key)| self.loses_stack(slot.shape, key));
                 lost.then(|| refusal("a stack as text", STACK_TEXT)).flatten()
             }
@@ -86,6 +107,9 @@ impl Side<'_> {
                 refusal(format!("{}()", intrinsic.name), help)
             }
             Sides::Kernel if !self.in_kernel => refusal(format!("{}()", intrinsic.name), IN_THE_KERNEL),
+            _ if self.in_kernel && intrinsic.op == Op::Library(LibraryFn::strlen) && self.is_stack(&args[0]) => {
+                refusal("a stack as text".into(), STACK_TEXT)
+            }
             _ if intrinsic.op == Op::PrintStack && self.shape(&args[0]) != Shape::Stack => {
                 refusal("print_stack() of a string".into(), STACK_ONLY)
             }
@@ -93,21 +117,48 @@ impl Side<'_> {
         }
     }
 
+    /// Whether a global is one number or one string.
+    fn is_scalar(&self, global: GlobalId) -> bool {
+        let global = &self.scope.globals[global];
+        !global.is_array() && global.value.ty != Type::Stats
+    }
+
     fn shape(&self, e: &Expr) -> Shape {
-        shape_of(e, self.globals, self.locals, self.max)
+        self.scope.shape(e)
     }
 
     fn target_shape(&self, target: &Target) -> Shape {
         match target {
-            Target::Local(local) => self.locals[*local].slot.shape,
-            Target::Global(global) | Target::Element(global, _) => self.globals[*global].value.shape,
+            Target::Local(local) => self.scope.locals[*local].slot.shape,
+            Target::Global(global) | Target::Element(global, _) | Target::Slice(global, _) => {
+                self.scope.globals[*global].value.shape
+            }
         }
     }
 
+    /// Stacks are equal or not; strings are ordered.
     fn can_compare(&self, op: Compare, a: &Expr, b: &Expr) -> bool {
-        let literal = |e: &Expr| matches!(e.kind, ExprKind::Text(_));
-        let stack = |e: &Expr| self.shape(e) == Shape::Stack;
-        matches!(op, Compare::Eq | Compare::Ne) && (literal(a) || literal(b)) && !stack(a) && !stack(b)
+        match (self.is_stack(a), self.is_stack(b)) {
+            (false, false) => true,
+            (true, true) => matches!(op, Compare::Eq | Compare::Ne),
+            _ => false,
+        }
+    }
+
+    fn can_search(&self, regex: usize) -> bool {
+        self.patterns.is_some_and(|patterns| patterns[regex].automaton().is_some())
+    }
+
+    fn is_stack(&self, e: &Expr) -> bool {
+        e.ty == Type::String && self.shape(e) == Shape::Stack
+    }
+
+    /// Whether the kernel can make a string of a format.
+    fn is_kernels(&self, format: usize) -> bool {
+        self.scope.formats[format].pieces.iter().all(|piece| match piece {
+            Piece::Literal(_) => true,
+            Piece::Conversion(conversion) => conversion.is_kernels(),
+        })
     }
 
     fn loses_stack(&self, into: Shape, value: &Expr) -> bool {

@@ -6,7 +6,7 @@ use crate::kernel::btf::{Btf, Kind, Member, TypeId};
 use crate::kernel::renames::{PARAMS, matches};
 use crate::probe::{Arg, unsupported};
 use crate::suggest::did_you_mean;
-use tapster_lang::ast::{Access, Ident};
+use tapster_lang::ast::{self, Access, Ident};
 use tapster_lang::{Diagnostic, Span};
 
 /// A place on the way: an address or a value, and the type of what is there.
@@ -23,6 +23,76 @@ struct Step {
 impl Builder<'_, '_> {
     /// Resolves a target variable with what follows it.
     pub(super) fn target_variable(&mut self, name: &Ident, path: &[Access], span: Span) -> Option<Expr> {
+        let btf = self.btf;
+        let step = self.variable_step(name, path, span)?;
+        self.value(btf?, step, span)
+    }
+
+    /// `@cast(e, "type")->member`: a path from any address.
+    pub(super) fn cast(
+        &mut self,
+        value: &ast::Expr,
+        ty: &(Vec<u8>, Span),
+        module: Option<&(Vec<u8>, Span)>,
+        path: &[Access],
+        span: Span,
+    ) -> Option<Expr> {
+        let btf = self.btf;
+        let step = self.cast_step(value, ty, module, path, span)?;
+        self.value(btf?, step, span)
+    }
+
+    /// `&$name->member`, `&@cast(…)->member`: where it lies.
+    pub(super) fn address_of(&mut self, e: &ast::Expr, span: Span) -> Option<Expr> {
+        let step = match &e.kind {
+            ast::ExprKind::Target(name, path) => self.variable_step(name, path, e.span)?,
+            ast::ExprKind::Cast { value, ty, module, path } => {
+                self.cast_step(value, ty, module.as_ref(), path, e.span)?
+            }
+            _ => return self.refuse(unsupported("addresses of this", e.span)),
+        };
+        if !step.is_address {
+            return self.refuse(
+                Diagnostic::error("target::no-address", "cannot take the address of a value")
+                    .label(e.span, "lies in a register, not in memory"),
+            );
+        }
+        Some(Expr { pointee: Some(step.ty), ..address(step.value, span) })
+    }
+
+    fn cast_step(
+        &mut self,
+        value: &ast::Expr,
+        (name, _): &(Vec<u8>, Span),
+        module: Option<&(Vec<u8>, Span)>,
+        path: &[Access],
+        span: Span,
+    ) -> Option<Step> {
+        if let Some((module, at)) = module
+            && !module.split(|byte| *byte == b':').any(|one| one == b"kernel" || one.starts_with(b"kernel<"))
+        {
+            return self.refuse(unsupported("types of other modules than the kernel", *at));
+        }
+        let name = String::from_utf8_lossy(name);
+        let found = self.btf.and_then(|btf| named_type(btf, &name));
+        let Some(ty) = found else {
+            return self.refuse(
+                Diagnostic::error("target::no-type", format!("type definition '{name}' not found in ''"))
+                    .label(span, format!("`{name}` is not a type of this kernel's BTF")),
+            );
+        };
+        let step = Step { value: self.expr(value), ty, is_address: true, typed: false };
+        // The value is a pointer, which can be indexed before anything follows.
+        match path {
+            [Access::Index(index), rest @ ..] => {
+                let step = self.element_at(step.value, ty, index, span)?;
+                self.follow(step, rest, span)
+            }
+            path => self.follow(step, path, span),
+        }
+    }
+
+    fn variable_step(&mut self, name: &Ident, path: &[Access], span: Span) -> Option<Step> {
         if name.name.starts_with("$$") {
             return self.refuse(unsupported("`$$vars`, `$$parms` and their kind", name.span));
         }
@@ -32,7 +102,12 @@ impl Builder<'_, '_> {
         let typed = arg.typed && btf.pointee(arg.ty).is_some();
         let kind = ExprKind::Arg { source: arg.source, size, signed, typed };
         let value = Expr { kind, ty: Type::Long, span: name.span, at: name.span, pointee: btf.pointee(arg.ty) };
-        let mut step = Step { value, ty: arg.ty, is_address: false, typed };
+        self.follow(Step { value, ty: arg.ty, is_address: false, typed }, path, span)
+    }
+
+    /// Goes along a path.
+    fn follow(&mut self, mut step: Step, path: &[Access], span: Span) -> Option<Step> {
+        let btf = self.btf?;
         for access in path {
             step = match access {
                 Access::Member(member) => self.member(btf, step, member, span)?,
@@ -40,12 +115,15 @@ impl Builder<'_, '_> {
                 Access::Pretty { span, .. } => return self.refuse(unsupported("pretty-printed variables", *span)),
             };
         }
-        self.value(btf, step, span)
+        Some(step)
     }
 
     fn find_arg(&mut self, name: &Ident) -> Option<Arg> {
         let wanted = name.name.trim_start_matches('$');
-        let context = &self.site.context;
+        let Some(site) = self.site else {
+            return self.refuse(unsupported("`$variables` in functions", name.span));
+        };
+        let context = &site.context;
         let named = |wanted: &str| context.args.iter().find(|arg| arg.name == wanted).cloned();
         if let Some(arg) = named(wanted) {
             return Some(arg);
@@ -131,7 +209,7 @@ impl Builder<'_, '_> {
     }
 
     /// `[i]`: an element of an array or behind a pointer.
-    fn index(&mut self, btf: &Btf, step: Step, index: &tapster_lang::ast::Expr, span: Span) -> Option<Step> {
+    fn index(&mut self, btf: &Btf, step: Step, index: &ast::Expr, span: Span) -> Option<Step> {
         let (_, ty) = btf.strip(step.ty)?;
         let (base, element) = match ty.kind() {
             Kind::Array => (address(step.value, span), ty.element().0),
@@ -144,7 +222,12 @@ impl Builder<'_, '_> {
                     .refuse(Diagnostic::error("target::no-array", "not an array").label(span, "cannot be indexed"));
             }
         };
-        let size = i64::from(bytes(btf, element)?);
+        self.element_at(base, element, index, span)
+    }
+
+    /// The element with an index behind an address.
+    fn element_at(&mut self, base: Expr, element: TypeId, index: &ast::Expr, span: Span) -> Option<Step> {
+        let size = i64::from(bytes(self.btf?, element)?);
         let index = self.expr(index);
         let scaled = binary(Arith::Mul, index, Expr::long(size, span), span);
         let value = binary(Arith::Add, base, scaled, span);
@@ -164,6 +247,20 @@ impl Builder<'_, '_> {
             None => Some(address(step.value, span)),
         }
     }
+}
+
+/// The type with this name, as C writes it: `struct task_struct`, or without the word.
+fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
+    let name = name.trim();
+    let kinds: &[Kind] = &[Kind::Struct, Kind::Union, Kind::Typedef, Kind::Enum, Kind::Int];
+    let (words, rest) = match name.split_once(' ') {
+        Some(("struct", rest)) => (&kinds[..1], rest.trim()),
+        Some(("union", rest)) => (&kinds[1..2], rest.trim()),
+        Some(("enum", rest)) => (&kinds[3..4], rest.trim()),
+        _ => (kinds, name),
+    };
+    let wanted: Vec<(Kind, &str)> = words.iter().map(|kind| (*kind, rest)).collect();
+    btf.find_all(&wanted).into_iter().flatten().next()
 }
 
 /// Reads a number at the step's address.

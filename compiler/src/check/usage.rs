@@ -1,7 +1,8 @@
 //! Who uses what: which globals are written and read, which parts of statistics are needed.
 
+use crate::hir::reach::reached;
 use crate::hir::walk::{handler_mut, stmts_mut};
-use crate::hir::{ExprKind, GlobalId, Place, Program, StmtKind, Target, Type};
+use crate::hir::{ExprKind, GlobalId, Handler, Place, Program, StmtKind, Target, Type, Walked};
 use crate::host::{Extractor, SortBy};
 use tapster_runtime_ebpf::aggregate::{Histogram, Layout};
 
@@ -15,11 +16,9 @@ enum Use {
 
 /// Notes reads, writes and extractors of globals.
 pub fn usage(program: &mut Program) {
-    for nth in 0..program.probes.len() {
-        for used in uses(program, nth) {
-            apply(program, used);
-        }
-    }
+    let stats = stats(program);
+    let uses: Vec<Use> = program.handlers_mut().flat_map(|handler| uses(handler, &stats)).collect();
+    uses.into_iter().for_each(|used| apply(program, used));
     for global in &mut program.globals {
         let layout = &mut global.layout;
         // Whether a CPU has a value at all decides what its smallest one means.
@@ -33,12 +32,17 @@ pub fn usage(program: &mut Program) {
 /// Notes which globals kernel handlers use, and how many of them write each. Comes last: what became constant does
 /// not count.
 pub fn note_sides(program: &mut Program) {
+    let stats = stats(program);
+    let by_function: Vec<Vec<Use>> =
+        program.functions.iter_mut().map(|function| uses(&mut function.handler, &stats)).collect();
     for nth in 0..program.probes.len() {
         if !matches!(program.probes[nth].place, Place::Kernel { .. }) {
             continue;
         }
         let mut written: Vec<GlobalId> = Vec::new();
-        for used in uses(program, nth) {
+        let mut all = uses(&mut program.probes[nth].handler, &stats);
+        all.extend(reached(program, nth).into_iter().flat_map(|id| by_function[id].iter().copied()));
+        for used in all {
             let (Use::Read(global) | Use::Write(global) | Use::Extract(global, _)) = used;
             program.globals[global].in_kernel = true;
             if matches!(used, Use::Write(_)) && !written.contains(&global) {
@@ -62,23 +66,27 @@ fn apply(program: &mut Program, used: Use) {
                 Extractor::Sum => parts.sum = true,
                 Extractor::Min => parts.min = true,
                 Extractor::Max => parts.max = true,
-                Extractor::Avg => (parts.count, parts.sum) = (true, true),
+                Extractor::Avg | Extractor::Variance => (parts.count, parts.sum) = (true, true),
             }
         }
     }
 }
 
-/// All uses of globals in a probe's handler.
-fn uses(program: &mut Program, nth: usize) -> Vec<Use> {
+fn stats(program: &Program) -> Vec<bool> {
+    program.globals.iter().map(|global| global.value.ty == Type::Stats).collect()
+}
+
+/// All uses of globals in a handler; `stats` says which are statistics.
+fn uses(handler: &mut Handler, stats: &[bool]) -> Vec<Use> {
     let mut uses = Vec::new();
-    let stats: Vec<bool> = program.globals.iter().map(|global| global.value.ty == Type::Stats).collect();
-    let handler = &mut program.probes[nth].handler;
     stmts_mut(&mut handler.body, &mut |stmt| match &stmt.kind {
-        StmtKind::Foreach(walk) => uses.push(match walk.sort.by {
-            SortBy::Value(extractor) if stats[walk.global] => Use::Extract(walk.global, extractor),
-            _ => Use::Read(walk.global),
-        }),
-        StmtKind::Delete(Target::Global(global) | Target::Element(global, _)) => uses.push(Use::Write(*global)),
+        StmtKind::Foreach(walk) => match (&walk.over, walk.sort.by) {
+            (Walked::Array(global, _), SortBy::Value(extractor)) if stats[*global] => {
+                uses.push(Use::Extract(*global, extractor));
+            }
+            (Walked::Array(global, _) | Walked::Buckets(global, _), _) => uses.push(Use::Read(*global)),
+        },
+        StmtKind::Delete(target) => uses.extend(target.global().map(Use::Write)),
         _ => {}
     });
     handler_mut(handler, &mut |e| match &e.kind {
@@ -86,7 +94,7 @@ fn uses(program: &mut Program, nth: usize) -> Vec<Use> {
             uses.push(Use::Read(*global));
         }
         ExprKind::Stat(extractor, global, _) => uses.push(Use::Extract(*global, *extractor)),
-        ExprKind::PrintHistogram(global, ..) => uses.push(Use::Read(*global)),
+        ExprKind::Histogram(global, ..) | ExprKind::Bucket(global, ..) => uses.push(Use::Read(*global)),
         ExprKind::Aggregate(global, ..) => uses.push(Use::Write(*global)),
         ExprKind::Assign(target, op, _) => {
             uses.extend(target.global().map(Use::Write));
@@ -105,7 +113,7 @@ impl Target {
     pub fn global(&self) -> Option<GlobalId> {
         match self {
             Target::Local(_) => None,
-            Target::Global(global) | Target::Element(global, _) => Some(*global),
+            Target::Global(global) | Target::Element(global, _) | Target::Slice(global, _) => Some(*global),
         }
     }
 }

@@ -61,7 +61,8 @@ fn path(accesses: &[Access], visit: &mut dyn FnMut(&Expr)) {
     }
 }
 
-fn expr(e: &Expr, visit: &mut dyn FnMut(&Expr)) {
+/// An expression and its parts.
+pub fn expr(e: &Expr, visit: &mut dyn FnMut(&Expr)) {
     visit(e);
     match &e.kind {
         ExprKind::Literal(_) | ExprKind::Var(_) | ExprKind::EmbeddedC(_) => {}

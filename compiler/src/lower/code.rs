@@ -46,9 +46,29 @@ pub struct Code<'f> {
     /// The builder, for what the vocabulary lacks.
     pub b: FunctionBuilder<'f>,
     names: HashMap<(u32, u32), FuncRef>,
-    /// Slots in use, in the order they were taken, and slots that can be had again: bytes and slot.
-    taken: Vec<(u32, StackSlot)>,
-    free: Vec<(u32, StackSlot)>,
+    /// Memory in use, in the order it was taken, and memory that can be had again: bytes and place.
+    taken: Vec<(u32, Place)>,
+    free: Vec<(u32, Place)>,
+    /// Where an error goes, inside a `try`; out of the handler otherwise.
+    pub catch: Option<Catch>,
+}
+
+/// Memory that a statement uses.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// A slot of the function's own stack.
+    Slot(StackSlot),
+    /// Working memory of the target, at an offset.
+    Far(u32),
+}
+
+/// Where an error goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Catch {
+    /// The catch block.
+    pub block: Block,
+    /// What takes the message, and its size.
+    pub message: Option<(Addr, u32)>,
 }
 
 /// A signature of 64-bit words.
@@ -67,7 +87,7 @@ impl<'f> Code<'f> {
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
         let params = b.block_params(entry).to_vec();
-        (Code { b, names: HashMap::new(), taken: Vec::new(), free: Vec::new() }, params)
+        (Code { b, names: HashMap::new(), taken: Vec::new(), free: Vec::new(), catch: None }, params)
     }
 
     /// Ends the function.
@@ -125,24 +145,42 @@ impl<'f> Code<'f> {
     pub fn slot(&mut self, bytes: u32) -> Addr {
         let bytes = bytes.next_multiple_of(8).max(8);
         // eBPF has 512 bytes for everything: the smallest free slot that is large enough serves again.
-        let fits = self.free.iter().enumerate().filter(|(_, (size, _))| *size >= bytes);
-        let entry = match fits.min_by_key(|(_, (size, _))| *size).map(|(nth, _)| nth) {
-            Some(nth) => self.free.swap_remove(nth),
-            None => {
-                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
-                (bytes, self.b.create_sized_stack_slot(data))
-            }
-        };
-        self.taken.push(entry);
-        Addr { base: Base::Slot(entry.1), offset: 0 }
+        let free = self.take_free(bytes, |place| matches!(place, Place::Slot(_)));
+        let (bytes, place) = free.unwrap_or_else(|| {
+            let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
+            (bytes, Place::Slot(self.b.create_sized_stack_slot(data)))
+        });
+        self.taken.push((bytes, place));
+        let Place::Slot(slot) = place else { unreachable!("only slots were looked at") };
+        Addr { base: Base::Slot(slot), offset: 0 }
     }
 
-    /// How many slots are in use: what [`Code::release`] goes back to.
+    /// Working memory, at the offset that `reserve` gives for so many bytes, until [`Code::release`] takes it back.
+    pub fn far(&mut self, bytes: u32, reserve: impl FnOnce(u32) -> u32) -> u32 {
+        let free = self.take_free(bytes, |place| matches!(place, Place::Far(_)));
+        let (bytes, place) = free.unwrap_or_else(|| (bytes, Place::Far(reserve(bytes))));
+        self.taken.push((bytes, place));
+        let Place::Far(offset) = place else { unreachable!("only working memory was looked at") };
+        offset
+    }
+
+    /// The smallest free place of a kind that is large enough, and not so large that something else will miss it.
+    fn take_free(&mut self, bytes: u32, is_kind: impl Fn(&Place) -> bool) -> Option<(u32, Place)> {
+        let fits = self
+            .free
+            .iter()
+            .enumerate()
+            .filter(|(_, (size, place))| (bytes..=2 * bytes).contains(size) && is_kind(place));
+        let nth = fits.min_by_key(|(_, (size, _))| *size).map(|(nth, _)| nth)?;
+        Some(self.free.swap_remove(nth))
+    }
+
+    /// How much memory is in use: what [`Code::release`] goes back to.
     pub fn mark(&self) -> usize {
         self.taken.len()
     }
 
-    /// Takes back all slots since a mark. Nothing may refer to them any more.
+    /// Takes back all memory since a mark. Nothing may refer to it any more.
     pub fn release(&mut self, mark: usize) {
         self.free.extend(self.taken.drain(mark..));
     }

@@ -1,16 +1,20 @@
-//! Handlers: variables, statements and control flow, the same for both sides.
+//! Statements and variables, the same for both sides.
 
 use super::code::{Addr, Code};
 use super::plan::{Plan, text_size};
 use super::target::{Raise, Target, Text};
-use crate::hir::{self, Expr, Foreach, Handler, Shape, Slot, Stmt, StmtKind, Type};
-use crate::image::{KeyKind, KeyPart, Value as Element};
+use crate::check::shape::Scope;
+use crate::hir::{self, Expr, FunctionId, Handler, Shape, Slot, Stmt, StmtKind, Type};
+use crate::image::{KeyKind, KeyPart, Storage, Value as Element};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use cranelift_codegen::ir::{Block, Value};
 use cranelift_frontend::Variable;
 use tapster_lang::Span;
 use tapster_runtime_ebpf::record::Fault;
+
+/// So many statements are counted at once in straight code.
+const ACTIONS_AT_ONCE: u32 = 10;
 
 /// Where a local variable lives.
 #[derive(Clone, Copy, Debug)]
@@ -22,50 +26,80 @@ pub enum Home {
 }
 
 /// A loop's exits.
-struct Loop {
-    next: Block,
-    done: Block,
+pub(super) struct Loop {
+    pub(super) next: Block,
+    pub(super) done: Block,
 }
 
-/// Lowers one handler.
+/// What `return` and `next` mean in a body.
+#[derive(Clone, Copy)]
+pub(super) enum Exit {
+    /// It is a probe's: both leave the handler.
+    Handler,
+    /// It is a native function: its result goes to an address, its status back.
+    Native(Value),
+    /// It stands in its caller's code.
+    Inline {
+        /// Where the caller goes on.
+        done: Block,
+        /// Where the next overload stands.
+        next: Block,
+        /// What takes the result.
+        result: Home,
+    },
+}
+
+/// A body under construction: its variables and its ways out.
+pub(super) struct Frame<'a> {
+    pub(super) locals: &'a [hir::Local],
+    pub(super) homes: Vec<Home>,
+    pub(super) loops: Vec<Loop>,
+    pub(super) exit: Exit,
+    /// The function whose body it is.
+    pub(super) function: Option<FunctionId>,
+}
+
+/// Lowers one handler or function.
 pub struct Lowerer<'a, 'f, T> {
     pub(super) code: Code<'f>,
     pub(super) target: T,
     pub(super) plan: &'a Plan,
-    pub(super) globals: &'a [hir::Global],
-    pub(super) locals: &'a [hir::Local],
-    pub(super) homes: Vec<Home>,
-    loops: Vec<Loop>,
-    /// Rounds that loops may still make, where the handler has any.
-    rounds: Option<Variable>,
-    max_action: u32,
+    pub(super) program: &'a hir::Program,
+    pub(super) frame: Frame<'a>,
+    /// Whether statements are counted: only what has loops or recursion can exceed MAXACTION.
+    counting: bool,
+    /// Statements of straight code that are not counted yet.
+    actions: u32,
     /// The block being filled has ended.
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
-    /// Starts a handler: the variables are zero and empty.
+    /// Starts a body: the variables are zero and empty. `counting` has statements counted.
     pub fn new(
         code: Code<'f>,
         target: T,
         plan: &'a Plan,
-        globals: &'a [hir::Global],
+        program: &'a hir::Program,
         handler: &'a Handler,
-        max_action: u32,
+        counting: bool,
     ) -> Self {
-        let locals = &handler.locals;
-        let homes = Vec::with_capacity(locals.len());
-        let loops = Vec::new();
-        let mut lowerer =
-            Lowerer { code, target, plan, globals, locals, homes, loops, rounds: None, max_action, ended: false };
-        for local in locals {
-            let home = lowerer.home(local.slot);
-            lowerer.homes.push(home);
+        let frame =
+            Frame { locals: &handler.locals, homes: vec![], loops: vec![], exit: Exit::Handler, function: None };
+        let mut lowerer = Lowerer { code, target, plan, program, frame, counting, actions: 0, ended: false };
+        if counting {
+            lowerer.target.start_counting(&mut lowerer.code);
         }
+        lowerer.frame.homes = lowerer.homes(&handler.locals);
         lowerer
     }
 
-    fn home(&mut self, slot: Slot) -> Home {
+    /// Homes for variables, all zero and empty.
+    pub(super) fn homes(&mut self, locals: &[hir::Local]) -> Vec<Home> {
+        locals.iter().map(|local| self.home(local.slot)).collect()
+    }
+
+    pub(super) fn home(&mut self, slot: Slot) -> Home {
         match (slot.ty, slot.shape) {
             (Type::String, Shape::Text(_) | Shape::None) => {
                 let size = text_size(slot.shape, self.plan.max_string);
@@ -86,9 +120,6 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
 
     /// Lowers the body and ends the function.
     pub fn run(mut self, body: &[Stmt]) -> T {
-        if has_loops(body) {
-            self.rounds = Some(self.zero_variable());
-        }
         self.stmts(body);
         if !self.ended {
             self.target.leave(&mut self.code);
@@ -97,7 +128,18 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         self.target
     }
 
-    fn stmts(&mut self, stmts: &[Stmt]) {
+    /// What decides how strings are held here.
+    pub(super) fn scope(&self) -> Scope<'a> {
+        let hir::Program { globals, functions, formats, .. } = self.program;
+        Scope { globals, functions, formats, locals: self.frame.locals, max: self.plan.max_string }
+    }
+
+    /// Bytes for a string expression, in whole words.
+    pub(super) fn size_of(&self, e: &Expr) -> u32 {
+        text_size(self.scope().shape(e), self.plan.max_string)
+    }
+
+    pub(super) fn stmts(&mut self, stmts: &[Stmt]) {
         for stmt in stmts {
             if self.ended {
                 // What follows a `next` is never reached, and the verifier refuses such instructions.
@@ -107,7 +149,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         }
     }
 
-    fn stmt(&mut self, stmt: &Stmt) {
+    pub(super) fn stmt(&mut self, stmt: &Stmt) {
         self.code.at(stmt.span);
         // Keys, values and strings that a statement builds end with it; variables were placed before the first one.
         let mark = self.code.mark();
@@ -117,19 +159,54 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
 
     fn stmt_kind(&mut self, stmt: &Stmt) {
         match &stmt.kind {
-            StmtKind::Expr(e) => self.effect(e),
-            StmtKind::Block(stmts) => self.stmts(stmts),
-            StmtKind::If(cond, then, other) => self.if_else(cond, then, other.as_deref()),
-            StmtKind::Loop { cond, step, body } => self.repeat(cond, step.as_ref(), body, stmt.span),
-            StmtKind::Foreach(walk) => self.foreach(walk),
-            StmtKind::Break => self.leave_loop(|l| l.done),
-            StmtKind::Continue => self.leave_loop(|l| l.next),
-            StmtKind::Next => {
-                self.target.leave(&mut self.code);
-                self.ended = true;
+            StmtKind::Expr(e) => {
+                self.effect(e);
+                self.count(1, stmt.span, false);
             }
-            StmtKind::Delete(target) => self.delete(target),
+            StmtKind::Block(stmts) => self.stmts(stmts),
+            StmtKind::If(cond, then, other) => {
+                self.count(1, stmt.span, true);
+                self.if_else(cond, then, other.as_deref());
+            }
+            StmtKind::Loop { cond, step, body } => self.repeat(cond, step.as_ref(), body, stmt.span),
+            StmtKind::Foreach(walk) => self.foreach(walk, stmt.span),
+            StmtKind::Break => self.leave_loop(stmt.span, |l| l.done),
+            StmtKind::Continue => self.leave_loop(stmt.span, |l| l.next),
+            StmtKind::Next => {
+                self.count(1, stmt.span, true);
+                self.next();
+            }
+            StmtKind::Return(value) => {
+                self.count(1, stmt.span, true);
+                self.give_back(value.as_ref());
+            }
+            StmtKind::Delete(target) => {
+                self.delete(target);
+                self.count(1, stmt.span, false);
+            }
+            StmtKind::Handoff(number) => self.hand_over(*number),
+            StmtKind::Try { body, message, catch } => self.try_catch(body, *message, catch, stmt.span),
         }
+    }
+
+    /// Counts statements, and raises an error when the handler has run more than it may. `now` has it done here: what
+    /// follows is a loop or a branch.
+    pub(super) fn count(&mut self, statements: u32, at: Span, now: bool) {
+        if !self.counting || self.ended {
+            return;
+        }
+        self.actions += statements;
+        if self.actions == 0 || !now && self.actions < ACTIONS_AT_ONCE {
+            return;
+        }
+        let spent = core::mem::take(&mut self.actions);
+        let left = self.target.spend(&mut self.code, spent);
+        let (over, ok) = (self.code.block(), self.code.block());
+        self.code.branch_if(IntCC::SignedLessThanOrEqual, left, 0, over, ok);
+        self.to(over);
+        self.code.cold(over);
+        self.target.raise(&mut self.code, Raise { fault: Fault::MaxAction, detail: None, span: at });
+        self.to(ok);
     }
 
     fn if_else(&mut self, cond: &Expr, then: &Stmt, other: Option<&Stmt>) {
@@ -146,6 +223,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
     fn branch_of(&mut self, block: Block, stmt: &Stmt, end: Block) {
         self.to(block);
         self.stmt(stmt);
+        self.count(0, stmt.span, true);
         if !self.ended {
             self.code.jump(end, &[]);
         }
@@ -157,130 +235,35 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         self.ended = false;
     }
 
-    fn repeat(&mut self, cond: &Expr, step: Option<&Expr>, body: &Stmt, span: Span) {
-        let (head, inside, next, done) = (self.code.block(), self.code.block(), self.code.block(), self.code.block());
-        self.code.jump(head, &[]);
-        self.to(head);
-        self.count_round(span);
-        self.cond(cond, inside, done);
-        self.to(inside);
-        self.loops.push(Loop { next, done });
-        self.stmt(body);
-        self.loops.pop();
+    /// An error inside the body goes to the catch block instead of out of the handler.
+    fn try_catch(&mut self, body: &[Stmt], message: Option<hir::LocalId>, catch: &[Stmt], span: Span) {
+        self.count(0, span, true);
+        let (caught, end) = (self.code.block(), self.code.block());
+        let home = message.and_then(|local| match self.frame.homes[local] {
+            Home::Text(home, size) => Some((home, size)),
+            Home::Word(_) => None,
+        });
+        let outer = self.code.catch.replace(super::code::Catch { block: caught, message: home });
+        self.stmts(body);
+        self.count(0, span, true);
         if !self.ended {
-            self.code.jump(next, &[]);
+            self.code.jump(end, &[]);
         }
-        self.to(next);
-        if let Some(step) = step {
-            self.effect(step);
-        }
-        self.code.jump(head, &[]);
-        self.to(done);
-    }
-
-    /// Raises an error when loops have made more rounds than a handler may.
-    fn count_round(&mut self, span: Span) {
-        let Some(variable) = self.rounds else { return };
-        let rounds = self.code.b.use_var(variable);
-        let one = self.code.k(1);
-        let rounds = self.code.b.ins().iadd(rounds, one);
-        self.code.b.def_var(variable, rounds);
-        let (over, ok) = (self.code.block(), self.code.block());
-        // SystemTap gives handlers that may be interrupted ten times the actions (MAXACTION_INTERRUPTIBLE).
-        self.code.branch_if(IntCC::SignedGreaterThan, rounds, 10 * i64::from(self.max_action), over, ok);
-        self.to(over);
-        self.code.cold(over);
-        self.target.raise(&mut self.code, Raise { fault: Fault::MaxAction, detail: None, span });
-        self.to(ok);
-    }
-
-    fn leave_loop(&mut self, exit: impl Fn(&Loop) -> Block) {
-        let block = self.loops.last().map(exit).expect("the checker refuses `break` and `continue` outside loops");
-        self.code.jump(block, &[]);
-        self.ended = true;
-    }
-
-    fn foreach(&mut self, walk: &Foreach) {
-        let limit = match &walk.limit {
-            Some(limit) => self.long(limit),
-            None => self.code.k(-1),
-        };
-        let handle = self.target.walk_begin(&mut self.code, walk.global, walk.sort, limit);
-        let (next, done) = (self.code.block(), self.code.block());
-        let (body, key) = self.code.block_with();
-        self.code.jump(next, &[]);
-        self.to(next);
-        let found = self.target.walk_next(&mut self.code, handle);
-        self.code.b.ins().brif(found, body, &[found.into()], done, &[]);
-        self.to(body);
-        self.bind(walk, Addr::at(key));
-        self.loops.push(Loop { next, done });
-        self.stmt(&walk.body);
-        self.loops.pop();
+        self.code.catch = outer;
+        self.to(caught);
+        self.code.cold(caught);
+        self.target.caught(&mut self.code, home);
+        self.stmts(catch);
+        self.count(0, span, true);
         if !self.ended {
-            self.code.jump(next, &[]);
+            self.code.jump(end, &[]);
         }
-        self.to(done);
-        self.target.walk_end(&mut self.code, handle);
-    }
-
-    /// Sets the variables of a walk from the key at an address.
-    fn bind(&mut self, walk: &Foreach, key: Addr) {
-        let Some(array) = self.plan.array(walk.global) else { return };
-        let parts: Vec<KeyPart> = array.key.clone();
-        for (local, part) in walk.keys.iter().zip(parts) {
-            let at = key.plus(part.offset);
-            match part.kind {
-                KeyKind::Long | KeyKind::Stack => {
-                    let word = self.code.load(I64, at);
-                    self.set_local(*local, Bound::Word(word));
-                }
-                KeyKind::Text(size) => self.set_local(*local, Bound::Text(Text::At(at, size))),
-                KeyKind::Interned => {
-                    let handle = self.code.load(I64, at);
-                    let text = self.target.text_of(&mut self.code, handle);
-                    self.set_local(*local, Bound::Text(Text::At(text, self.plan.max_string)));
-                }
-            }
-        }
-        if let Some(value) = walk.value {
-            let bound = self.element_at(walk.global, key);
-            self.set_local(value, bound);
-        }
-    }
-
-    /// Reads the element with a key.
-    pub(super) fn element_at(&mut self, global: hir::GlobalId, key: Addr) -> Bound {
-        let value = self.plan.array(global).map_or(Element::Long, |array| array.value);
-        let to = self.element_memory(value);
-        self.target.get(&mut self.code, global, key, to);
-        match value {
-            Element::Text(size) => Bound::Text(Text::At(to, size)),
-            Element::Stack => Bound::Stack(self.code.load(I64, to)),
-            Element::Long | Element::Aggregate(_) => Bound::Word(self.code.load(I64, to)),
-        }
-    }
-
-    /// Assigns a local.
-    pub(super) fn set_local(&mut self, local: hir::LocalId, bound: Bound) {
-        match (self.homes[local], bound) {
-            (Home::Word(variable), Bound::Word(word) | Bound::Stack(word)) => self.code.b.def_var(variable, word),
-            (Home::Word(variable), Bound::Text(Text::Stack(word))) => self.code.b.def_var(variable, word),
-            (Home::Text(home, size), Bound::Text(text)) => {
-                self.target.put_text(&mut self.code, &text, home, size, false);
-            }
-            (Home::Text(home, size), Bound::Stack(word)) => {
-                self.target.put_text(&mut self.code, &Text::Stack(word), home, size, false);
-            }
-            (Home::Word(_), Bound::Text(_)) | (Home::Text(..), Bound::Word(_)) => {
-                unreachable!("types were checked and shapes joined")
-            }
-        }
+        self.to(end);
     }
 
     fn delete(&mut self, target: &hir::Target) {
         match target {
-            hir::Target::Local(local) => match self.homes[*local] {
+            hir::Target::Local(local) => match self.frame.homes[*local] {
                 Home::Word(variable) => {
                     let zero = self.code.k(0);
                     self.code.b.def_var(variable, zero);
@@ -292,12 +275,16 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
                 let key = self.key(*global, keys);
                 self.target.delete(&mut self.code, *global, key);
             }
+            hir::Target::Slice(global, slice) => match self.slice_key(*global, slice) {
+                Some((key, mask)) => self.target.delete_slice(&mut self.code, *global, key, mask),
+                None => self.target.delete(&mut self.code, *global, None),
+            },
         }
     }
 
     fn delete_global(&mut self, global: hir::GlobalId) {
         match self.plan.globals[global].storage {
-            crate::image::Storage::Long { offset } | crate::image::Storage::Text { offset, .. } => {
+            Storage::Long { offset } | Storage::Text { offset, .. } => {
                 let place = self.target.state(&mut self.code, offset);
                 self.code.store_k(0, place);
             }
@@ -310,27 +297,50 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         if keys.is_empty() {
             return None;
         }
+        let keys: Vec<Option<&Expr>> = keys.iter().map(Some).collect();
+        self.key_of(global, &keys)
+    }
+
+    /// Builds the parts of a key that are given, and a bit for each; `None` where none is.
+    pub(super) fn slice_key(&mut self, global: hir::GlobalId, slice: &hir::Slice) -> Option<(Addr, u64)> {
+        let mask = slice.iter().rev().fold(0, |mask, key| mask << 1 | u64::from(key.is_some()));
+        if mask == 0 {
+            return None;
+        }
+        let keys: Vec<Option<&Expr>> = slice.iter().map(Option::as_ref).collect();
+        self.key_of(global, &keys).map(|key| (key, mask))
+    }
+
+    fn key_of(&mut self, global: hir::GlobalId, keys: &[Option<&Expr>]) -> Option<Addr> {
         let (parts, size): (Vec<KeyPart>, u32) = self.plan.array(global).map(|a| (a.key.clone(), a.key_size))?;
         // Parts are evaluated first: an error in one must not leave a half-written key behind.
-        let values: Vec<Bound> = keys.iter().map(|key| self.bound(key)).collect();
+        let mut given = self.values(&keys.iter().copied().flatten().collect::<Vec<_>>()).into_iter();
         let slot = self.code.slot(size);
-        for (part, value) in parts.iter().zip(values) {
+        for (part, key) in parts.iter().zip(keys) {
+            let Some(value) = key.and_then(|_| given.next()) else { continue };
             let at = slot.plus(part.offset);
-            match (part.kind, value) {
-                (KeyKind::Text(size), value) => {
-                    self.target.put_text(&mut self.code, &value.text(), at, size, true);
-                }
-                (KeyKind::Interned, value) => {
+            match part.kind {
+                KeyKind::Text(size) => self.target.put_text(&mut self.code, &value.text(), at, size, true),
+                KeyKind::Interned => {
                     let handle = self.target.intern(&mut self.code, &value.text(), self.plan.max_string);
                     self.code.store(handle, at);
                 }
-                (KeyKind::Long | KeyKind::Stack, value) => {
-                    let word = value.word();
-                    self.code.store(word, at);
-                }
+                KeyKind::Long | KeyKind::Stack => self.code.store(value.word(), at),
             }
         }
         Some(slot)
+    }
+
+    /// Reads the element with a key.
+    pub(super) fn element_at(&mut self, global: hir::GlobalId, key: Addr) -> Bound {
+        let value = self.plan.array(global).map_or(Element::Long, |array| array.value);
+        let to = self.element_memory(value);
+        self.target.get(&mut self.code, global, key, to);
+        match value {
+            Element::Text(size) => Bound::Text(Text::At(to, size)),
+            Element::Stack => Bound::Stack(self.code.load(I64, to)),
+            Element::Long | Element::Aggregate(_) => Bound::Word(self.code.load(I64, to)),
+        }
     }
 }
 
@@ -346,30 +356,17 @@ pub enum Bound {
 }
 
 impl Bound {
-    fn text(self) -> Text {
+    pub(super) fn text(self) -> Text {
         match self {
             Bound::Text(text) => text,
             Bound::Word(word) | Bound::Stack(word) => Text::Stack(word),
         }
     }
 
-    fn word(self) -> Value {
+    pub(super) fn word(&self) -> Value {
         match self {
-            Bound::Word(word) | Bound::Stack(word) | Bound::Text(Text::Stack(word)) => word,
+            Bound::Word(word) | Bound::Stack(word) | Bound::Text(Text::Stack(word)) => *word,
             Bound::Text(_) => unreachable!("types were checked and shapes joined"),
         }
     }
-}
-
-fn has_loops(stmts: &[Stmt]) -> bool {
-    stmts.iter().any(|stmt| match &stmt.kind {
-        StmtKind::Loop { .. } => true,
-        StmtKind::Block(inner) => has_loops(inner),
-        StmtKind::If(_, then, other) => {
-            has_loops(core::slice::from_ref(then))
-                || other.as_deref().is_some_and(|s| has_loops(core::slice::from_ref(s)))
-        }
-        StmtKind::Foreach(walk) => has_loops(core::slice::from_ref(&walk.body)),
-        _ => false,
-    })
 }

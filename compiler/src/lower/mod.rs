@@ -3,16 +3,25 @@
 //! Control flow becomes blocks here; what only one side of the kernel boundary can do goes through [`target::Target`].
 //! Types are not changed, and nothing is compiled yet.
 
+mod call;
 mod code;
+mod cond;
+mod constants;
 mod expr;
 mod handler;
 pub mod kernel;
+mod loops;
 mod plan;
+mod store;
 mod target;
+mod text;
 pub mod user;
+mod values;
 
 use crate::check::Options;
-use crate::hir::{Place, Probe, Program};
+use crate::hir::reach;
+use crate::hir::walk::stmts_mut;
+use crate::hir::{FunctionId, Place, Probe, Program, Stmt, StmtKind};
 use crate::image::{Attach, When};
 use crate::kernel::KernelFacts;
 use cranelift_codegen::ir::{Function, UserFuncName};
@@ -21,7 +30,7 @@ use handler::Lowerer;
 use kernel::{Kernel, ProgramFacts};
 use user::User;
 
-pub use plan::{Plan, map_name};
+pub use plan::{Plan, home_size, map_name};
 
 /// A program as Cranelift IR.
 #[derive(Debug)]
@@ -32,6 +41,17 @@ pub struct Lowered {
     pub kernel: Vec<KernelHandler>,
     /// Handlers that run in user space.
     pub user: Vec<UserHandler>,
+    /// The functions that those call.
+    pub functions: Vec<UserFunction>,
+}
+
+/// A function of the script as IR, for user space.
+#[derive(Debug)]
+pub struct UserFunction {
+    /// Its number.
+    pub id: FunctionId,
+    /// The IR: the run's context, the result's address and a word for each argument.
+    pub func: Function,
 }
 
 /// A kernel handler as IR.
@@ -41,6 +61,8 @@ pub struct KernelHandler {
     pub probe: usize,
     /// The IR.
     pub func: Function,
+    /// Its loops, by number.
+    pub callbacks: Vec<Function>,
 }
 
 /// A user handler as IR.
@@ -57,48 +79,99 @@ pub struct UserHandler {
 /// Lowers a program.
 pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lowered {
     let plan = plan::plan(program, options);
-    let mut lowered = Lowered { plan, kernel: Vec::new(), user: Vec::new() };
+    let mut lowered = Lowered { plan, kernel: Vec::new(), user: Vec::new(), functions: Vec::new() };
     let mut context = FunctionBuilderContext::new();
+    let in_user = reach::reached_from_user(program);
+    let counting: Vec<bool> = (0..program.functions.len()).map(|id| loops(program, id)).collect();
+    let program = &*program;
     for (number, probe) in program.probes.iter().enumerate() {
         match &probe.place {
             Place::Never => {}
             Place::User(when) => {
-                let func = user_handler(program, probe, number, &lowered.plan, options, &mut context);
+                let func = user_handler(program, number, &lowered.plan, &mut context);
                 lowered.user.push(UserHandler { probe: number, when: *when, func });
             }
             Place::Kernel { attach, .. } => {
-                let facts = (facts, ProgramFacts { probe: number, skip_frames: skip_frames(attach) });
-                let (func, scratch) = kernel_handler(program, probe, &lowered.plan, options, facts, &mut context);
+                let points = (probe.point.as_str(), probe.name.as_str());
+                let skip_frames = skip_frames(attach);
+                let facts =
+                    (facts, ProgramFacts { points, max_action: options.max_action, probe: number, skip_frames });
+                let (handler, scratch) = kernel_handler(program, probe, &lowered.plan, &counting, facts, &mut context);
                 lowered.plan.maps.extend(scratch);
-                lowered.kernel.push(KernelHandler { probe: number, func });
+                lowered.kernel.push(handler);
             }
         }
     }
+    for number in 0..program.handoffs.len() {
+        let func = handed_over(program, number, &lowered.plan, &mut context);
+        let probe = program.handoffs[number].probe;
+        lowered.user.push(UserHandler { probe, when: When::Handoff, func });
+    }
+    for id in in_user {
+        let func = user_function(program, id, &lowered.plan, &mut context);
+        lowered.functions.push(UserFunction { id, func });
+    }
     lowered
+}
+
+/// Whether a function, without those it calls, can run for ever.
+fn loops(program: &mut Program, id: FunctionId) -> bool {
+    let function = &mut program.functions[id];
+    function.recursive || has_loops(&mut function.handler.body)
+}
+
+/// Whether there is a loop in statements.
+fn has_loops(body: &mut [Stmt]) -> bool {
+    let mut found = false;
+    stmts_mut(body, &mut |stmt| found |= matches!(stmt.kind, StmtKind::Loop { .. } | StmtKind::Foreach(_)));
+    found
 }
 
 /// Frames at the start of a stack that are the tracer's: the program itself and what called it. A third,
 /// `__traceiter_*`, is there only when somebody else probes the same tracepoint and is dropped by name when printed.
 fn skip_frames(attach: &Attach) -> u32 {
     match attach {
-        Attach::Fentry { .. } | Attach::BtfTracepoint { .. } => 2,
+        Attach::Fentry { .. } | Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } => 2,
         Attach::Kprobe { .. } | Attach::KprobeMulti { .. } => 0,
     }
 }
 
-fn user_handler(
-    program: &Program,
-    probe: &Probe,
-    number: usize,
-    plan: &Plan,
-    options: &Options,
-    context: &mut FunctionBuilderContext,
-) -> Function {
+fn user_handler(program: &Program, number: usize, plan: &Plan, context: &mut FunctionBuilderContext) -> Function {
+    let probe = &program.probes[number];
     let mut func = Function::with_name_signature(UserFuncName::testcase(name(number)), code::signature(1));
     let (mut code, params) = code::Code::start(&mut func, context);
     code.at(probe.span);
-    let target = User::new(&mut code, params[0]);
-    Lowerer::new(code, target, plan, &program.globals, &probe.handler, options.max_action).run(&probe.handler.body);
+    let target = User::new(&mut code, params[0], plan.max_string);
+    let counting = has_loops(&mut probe.handler.body.clone());
+    Lowerer::new(code, target, plan, program, &probe.handler, counting).run(&probe.handler.body);
+    func
+}
+
+/// The rest of a kernel handler.
+fn handed_over(program: &Program, number: usize, plan: &Plan, context: &mut FunctionBuilderContext) -> Function {
+    let handoff = &program.handoffs[number];
+    let mut func = Function::with_name_signature(UserFuncName::testcase(format!("rest_{number}")), code::signature(1));
+    let (mut code, params) = code::Code::start(&mut func, context);
+    code.at(program.probes[handoff.probe].span);
+    let target = User::new(&mut code, params[0], plan.max_string);
+    let counting = has_loops(&mut handoff.handler.body.clone());
+    let mut lowerer = Lowerer::new(code, target, plan, program, &handoff.handler, counting);
+    lowerer.take_over(&handoff.captures);
+    lowerer.run(&handoff.handler.body);
+    func
+}
+
+fn user_function(program: &Program, id: FunctionId, plan: &Plan, context: &mut FunctionBuilderContext) -> Function {
+    let function = &program.functions[id];
+    let signature = code::signature(2 + function.params);
+    let mut func = Function::with_name_signature(UserFuncName::testcase(format!("function_{id}")), signature);
+    let (mut code, params) = code::Code::start(&mut func, context);
+    code.at(function.span);
+    let target = User::new(&mut code, params[0], plan.max_string);
+    let counting = function.recursive || has_loops(&mut function.handler.body.clone());
+    let mut lowerer = Lowerer::new(code, target, plan, program, &function.handler, counting);
+    lowerer.enter(id, &params[1..]);
+    lowerer.run(&function.handler.body);
     func
 }
 
@@ -106,19 +179,22 @@ fn kernel_handler(
     program: &Program,
     probe: &Probe,
     plan: &Plan,
-    options: &Options,
+    counting: &[bool],
     (facts, own): (KernelFacts, ProgramFacts),
     context: &mut FunctionBuilderContext,
-) -> (Function, Option<crate::image::Map>) {
+) -> (KernelHandler, Option<crate::image::Map>) {
     let mut func = Function::with_name_signature(UserFuncName::testcase(name(own.probe)), code::signature(1));
     let (mut code, params) = code::Code::start(&mut func, context);
     code.at(probe.span);
     let mut target = Kernel::new(plan, facts, own, params[0], plan.maps.len());
     target.enter(&mut code);
-    let lowerer = Lowerer::new(code, target, plan, &program.globals, &probe.handler, options.max_action);
-    let target = lowerer.run(&probe.handler.body);
-    let scratch = target.scratch();
-    (func, scratch)
+    let mut handler = probe.handler.clone();
+    let called = reach::callees(&mut handler, program);
+    let counting = has_loops(&mut handler.body) || called.iter().any(|id| counting[*id]);
+    let lowerer = Lowerer::new(code, target, plan, program, &probe.handler, counting);
+    let mut target = lowerer.run(&probe.handler.body);
+    let callbacks = target.outline(&mut func);
+    (KernelHandler { probe: own.probe, func, callbacks }, target.scratch())
 }
 
 fn name(number: usize) -> String {

@@ -1,10 +1,15 @@
 //! Where everything lives: globals, maps, the state block and the loss counters, decided once before any handler is
 //! lowered.
 
+use super::constants::Constants;
 use crate::check::Options;
-use crate::hir::{ExprKind, Global, Place, Program, Shape, Slot, Target, Type};
+use crate::hir::walk::{handler_mut, stmts_mut};
+use crate::hir::{
+    Arith, ExprKind, Global, Handler, Modify, Place, Program, Shape, Slot, StmtKind, Target, Type, reach,
+};
 use crate::image::{self, Array, KeyKind, KeyPart, Loss, Map, MapKind, MapRole, Storage, Value};
 use crate::intrinsic::Op;
+use crate::regex::Pattern;
 use tapster_lang::ast::Literal;
 use tapster_runtime_ebpf::{intern, limits, record, state};
 
@@ -27,6 +32,18 @@ pub struct Plan {
     pub max_string: u32,
     /// Frames of a stack.
     pub stack_frames: u32,
+    /// Statements that a handler may run.
+    pub max_action: u32,
+    /// Statements that a handler may run that nothing waits for.
+    pub max_action_interruptible: u32,
+    /// Calls of recursive functions within each other.
+    pub max_nesting: u32,
+    /// Formats of printing statements.
+    pub formats: Vec<image::Format>,
+    /// Patterns of `=~`.
+    pub regexes: Vec<Pattern>,
+    /// What kernel handlers only read.
+    pub constants: Constants,
 }
 
 impl Plan {
@@ -68,6 +85,11 @@ struct Needs {
 pub fn plan(program: &mut Program, options: &Options) -> Plan {
     let needs = needs(program);
     let mut plan = Plan { max_string: options.max_string, stack_frames: options.max_backtrace, ..Plan::default() };
+    plan.formats = program.formats.clone();
+    plan.regexes = program.regexes.clone();
+    plan.max_nesting = options.max_nesting.unwrap_or_else(|| reach::depth(program) + reach::RECURSIONS);
+    plan.max_action = options.max_action;
+    plan.max_action_interruptible = options.max_action_interruptible.unwrap_or(options.max_action.saturating_mul(10));
     plan.contended = program.globals.iter().map(|global| global.kernel_writers > 1).collect();
     plan.losses = losses(program, &needs);
     plan.state_size = state::loss(plan.losses.len() as u32);
@@ -84,6 +106,8 @@ pub fn plan(program: &mut Program, options: &Options) -> Plan {
         plan.add("aggregates".into(), MapKind::PercpuArray, (4, aggregates), 1, MapRole::ScalarAggregates);
     }
     shared_maps(&mut plan, &needs, options);
+    // A string that grows in a kernel handler is written from anywhere in its place on, and the verifier wants room.
+    plan.state_size += grown_in_kernel(program, plan.max_string);
     // An array map has no values of 0 bytes.
     plan.state_size = plan.state_size.max(8);
     if let Some(state) = plan.map(MapRole::State) {
@@ -102,7 +126,7 @@ fn shared_maps(plan: &mut Plan, needs: &Needs, options: &Options) {
         plan.add("stacks".into(), MapKind::Hash, (8, size), options.max_entries, MapRole::Stacks);
     }
     if interned {
-        let size = plan.max_string;
+        let size = plan.max_string.next_multiple_of(8);
         plan.add("strings".into(), MapKind::Hash, (8, size), options.max_entries, MapRole::Strings);
     }
     if needs.control {
@@ -115,26 +139,43 @@ fn shared_maps(plan: &mut Plan, needs: &Needs, options: &Options) {
 
 fn needs(program: &mut Program) -> Needs {
     let mut needs = Needs::default();
-    for probe in &mut program.probes {
-        if !matches!(probe.place, Place::Kernel { .. }) {
+    for nth in 0..program.probes.len() {
+        if !matches!(program.probes[nth].place, Place::Kernel { .. }) {
             continue;
         }
         needs.handlers = true;
-        crate::hir::walk::handler_mut(&mut probe.handler, &mut |e| match &e.kind {
+        for id in reach::reached(program, nth) {
+            let function = &mut program.functions[id];
+            needs.control |= function.passes;
+            needs.body(&mut function.handler);
+        }
+        needs.body(&mut program.probes[nth].handler);
+    }
+    needs
+}
+
+impl Needs {
+    fn body(&mut self, handler: &mut Handler) {
+        stmts_mut(&mut handler.body, &mut |stmt| {
+            self.control |= matches!(stmt.kind, StmtKind::Loop { .. });
+            self.events |= matches!(stmt.kind, StmtKind::Handoff(_));
+        });
+        handler_mut(handler, &mut |e| match &e.kind {
             ExprKind::Intrinsic(intrinsic, _) => match intrinsic.op {
-                Op::Backtrace => needs.stacks = true,
-                Op::KernelString | Op::Exit => needs.control = true,
-                Op::Fact(..) | Op::Execname | Op::PrintStack => {}
+                Op::Backtrace => self.stacks = true,
+                Op::ReadText(_) | Op::ReadNumber(..) | Op::Exit | Op::Abort | Op::Error => self.control = true,
+                Op::Fact(..) | Op::Execname | Op::PrintStack | Op::Point(_) | Op::Library(_) => {}
+                Op::Known(_) => {}
             },
-            ExprKind::Load(load) if !load.direct => needs.control = true,
-            ExprKind::Arith(crate::hir::Arith::Div | crate::hir::Arith::Mod, ..) => needs.control = true,
-            ExprKind::Assign(_, Some(crate::hir::Arith::Div | crate::hir::Arith::Mod), _) => needs.control = true,
-            ExprKind::Assign(Target::Element(..), ..) | ExprKind::Step(Target::Element(..), ..) => needs.control = true,
-            ExprKind::Print(..) => needs.events = true,
+            ExprKind::Load(load) if !load.direct => self.control = true,
+            ExprKind::Arith(Arith::Div | Arith::Mod, ..) => self.control = true,
+            ExprKind::Assign(_, Some(Modify::Arith(Arith::Div | Arith::Mod)), _) => self.control = true,
+            ExprKind::Assign(Target::Element(..), ..) | ExprKind::Step(Target::Element(..), ..) => self.control = true,
+            ExprKind::Print(..) => self.events = true,
+            ExprKind::Stat(..) => self.control = true,
             _ => {}
         });
     }
-    needs
 }
 
 fn losses(program: &Program, needs: &Needs) -> Vec<Loss> {
@@ -187,6 +228,14 @@ fn scalar_text(plan: &mut Plan, global: &Global) -> Storage {
     Storage::Text { offset, size }
 }
 
+/// Bytes of the longest string in the state block that a kernel handler uses.
+fn grown_in_kernel(program: &Program, max: u32) -> u32 {
+    let texts = program.globals.iter().filter(|global| {
+        global.in_kernel && global.written && !global.is_array() && matches!(global.value.shape, Shape::Text(_))
+    });
+    texts.map(|global| text_size(global.value.shape, max)).max().unwrap_or(0)
+}
+
 fn reserve(plan: &mut Plan, bytes: u32) -> u32 {
     let offset = plan.state_size;
     plan.state_size += bytes.next_multiple_of(8);
@@ -208,11 +257,17 @@ fn array(plan: &mut Plan, number: usize, global: &Global) -> Array {
         _ => Value::Long,
     };
     let map = global.in_kernel.then(|| {
-        let kind = if matches!(value, Value::Aggregate(_)) { MapKind::PercpuHash } else { MapKind::Hash };
+        // The kernel drops what was not used for longest where SystemTap drops the oldest.
+        let kind = match (matches!(value, Value::Aggregate(_)), global.wrap) {
+            (true, false) => MapKind::PercpuHash,
+            (true, true) => MapKind::LruPercpuHash,
+            (false, false) => MapKind::Hash,
+            (false, true) => MapKind::LruHash,
+        };
         let sizes = (key_size, value.size());
         plan.add(map_name(&global.name), kind, sizes, global.max_entries, MapRole::Array(number))
     });
-    Array { map, key, key_size, value, max_entries: global.max_entries, sized: global.sized }
+    Array { map, key, key_size, value, max_entries: global.max_entries, sized: global.sized, wrap: global.wrap }
 }
 
 fn key_kind(slot: Slot, max_string: u32) -> KeyKind {
@@ -230,7 +285,15 @@ fn key_kind(slot: Slot, max_string: u32) -> KeyKind {
 pub fn text_size(shape: Shape, max_string: u32) -> u32 {
     match shape {
         Shape::Text(bound) => bound.next_multiple_of(8),
-        Shape::Stack | Shape::None => max_string,
+        Shape::Stack | Shape::None => max_string.next_multiple_of(8),
+    }
+}
+
+/// Bytes of the memory that holds a variable.
+pub fn home_size(slot: Slot, max_string: u32) -> u32 {
+    match (slot.ty, slot.shape) {
+        (Type::String, Shape::Text(_) | Shape::None) => text_size(slot.shape, max_string),
+        _ => 8,
     }
 }
 

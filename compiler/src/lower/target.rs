@@ -4,8 +4,9 @@
 //! the kernel, printing. Control flow, arithmetic and types are the same for both and stay out of it.
 
 use super::code::{Addr, Code};
-use crate::hir::{ArgSource, GlobalId};
-use crate::host::{Extractor, Fact, Sort};
+use crate::hir::{ArgSource, FunctionId, GlobalId};
+use crate::host::{Extractor, Fact, LibraryFn, Sort};
+use crate::intrinsic::{Memory, Point};
 use cranelift_codegen::ir::{Block, Value};
 use tapster_lang::Span;
 use tapster_runtime_ebpf::record::Fault;
@@ -21,6 +22,17 @@ pub struct Raise {
     pub span: Span,
 }
 
+/// A NUL-terminated string of the kernel or of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// Whose memory it lies in.
+    pub memory: Memory,
+    /// Where.
+    pub address: Value,
+    /// The place in the script that reads it.
+    pub span: Span,
+}
+
 /// A string, before it is put anywhere.
 #[derive(Clone, Debug)]
 pub enum Text {
@@ -30,8 +42,8 @@ pub enum Text {
     At(Addr, u32),
     /// The current task's name.
     Execname,
-    /// What lies at an address of kernel memory.
-    KernelString(Value, Span),
+    /// What lies in memory that is not the handler's.
+    Foreign(Foreign),
     /// A stack's handle.
     Stack(Value),
 }
@@ -47,14 +59,55 @@ pub enum PrintArg {
 
 /// One side of the kernel boundary.
 pub trait Target {
+    /// Whether it is the kernel's: the script's functions are copied to where they are called, and memory of the kernel
+    /// can be read as one's own.
+    const IN_KERNEL: bool;
+
     /// Leaves the handler. The block being filled ends.
     fn leave(&mut self, code: &mut Code);
 
-    /// Reports an error and leaves the handler. The block being filled ends.
+    /// Raises an error: goes to the catch block ([`Code::catch`]), or reports it and leaves the handler. The block being
+    /// filled ends.
     fn raise(&mut self, code: &mut Code, raise: Raise);
+
+    /// As `raise`, for the error of `error()`; `size` bounds the message.
+    fn raise_text(&mut self, code: &mut Code, message: &Text, size: u32);
+
+    /// Starts a catch block; `message` takes the error's text.
+    fn caught(&mut self, code: &mut Code, message: Option<(Addr, u32)>);
 
     /// `exit()`.
     fn exit(&mut self, code: &mut Code);
+
+    /// Sends the values that the handoff with this number needs, and leaves the handler. The block being filled ends.
+    fn hand_over(&mut self, code: &mut Code, number: usize, values: &[PrintArg]);
+
+    /// The values that the kernel's part of a handler has sent.
+    fn handed_over(&mut self, code: &mut Code) -> Addr;
+
+    /// `abort()`. The block being filled ends.
+    fn abort(&mut self, code: &mut Code);
+
+    /// The probe's point.
+    fn point(&mut self, code: &mut Code, point: Point) -> Text;
+
+    /// Makes room for the count of statements.
+    fn start_counting(&mut self, code: &mut Code);
+
+    /// Takes statements from those that the handler may still run; gives what is left.
+    fn spend(&mut self, code: &mut Code, statements: u32) -> Value;
+
+    /// Calls a native function of the script: its result's address, then its arguments. Gives its status.
+    fn call(&mut self, code: &mut Code, function: FunctionId, words: &[Value]) -> Value;
+
+    /// A recursive call is about to be made; raises where calls are nested too deep.
+    fn enter_call(&mut self, code: &mut Code, limit: u32, span: Span);
+
+    /// A recursive call is over.
+    fn leave_call(&mut self, code: &mut Code);
+
+    /// A called function failed: goes where an error goes. The block being filled ends.
+    fn fail(&mut self, code: &mut Code, status: Value);
 
     /// A place in the state block.
     fn state(&mut self, code: &mut Code, offset: u32) -> Addr;
@@ -65,9 +118,34 @@ pub trait Target {
     /// Memory for a string variable of `size` bytes, for the whole handler.
     fn text_home(&mut self, code: &mut Code, size: u32) -> Addr;
 
+    /// Memory for a string of `size` bytes, for the statement.
+    fn text_temp(&mut self, code: &mut Code, size: u32) -> Addr;
+
     /// Writes a string to a place of `size` bytes (whole words), cut to fit. `fill` has the rest zeroed, as keys need;
     /// otherwise bytes after the NUL are undefined.
     fn put_text(&mut self, code: &mut Code, text: &Text, to: Addr, size: u32, fill: bool);
+
+    /// Appends a string to the one at a place of `size` bytes, cut to fit.
+    fn append_text(&mut self, code: &mut Code, to: Addr, size: u32, text: &Text);
+
+    /// Writes what a print would print to a place of so many bytes, cut to fit.
+    fn format_text(&mut self, code: &mut Code, format: usize, args: &[PrintArg], to: (Addr, u32));
+
+    /// Writes a histogram to a place of so many bytes; raises where there is none.
+    fn histogram_text(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, to: (Addr, u32), span: Span);
+
+    /// 1 where a pattern is found in a string.
+    fn match_text(&mut self, code: &mut Code, regex: usize, text: &Text, size: u32) -> Value;
+
+    /// Calls a function of the library: gives a number, or writes a string to a place of so many bytes.
+    fn library(
+        &mut self,
+        code: &mut Code,
+        function: LibraryFn,
+        args: &[PrintArg],
+        to: Option<(Addr, u32)>,
+        span: Span,
+    ) -> Value;
 
     /// A string as NUL-terminated bytes in memory.
     fn text_at(&mut self, code: &mut Code, text: &Text, size: u32) -> Addr;
@@ -87,8 +165,10 @@ pub trait Target {
     /// An argument of the probe.
     fn arg(&mut self, code: &mut Code, source: &ArgSource) -> Value;
 
-    /// Reads kernel memory: 1, 2, 4 or 8 bytes.
-    fn read(&mut self, code: &mut Code, address: Addr, size: u8, signed: bool, raise: Span) -> Value;
+    /// Reads 1, 2, 4 or 8 bytes of the kernel's or the process's memory, with or without their sign; raises where there
+    /// is nothing to read.
+    fn read(&mut self, code: &mut Code, memory: Memory, at: Addr, as_number: (u8, bool), fault: (Fault, Span))
+    -> Value;
 
     /// Adds to a statistic; `key` is `None` for a scalar.
     fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value, span: Span);
@@ -98,6 +178,9 @@ pub trait Target {
 
     /// Reads an extractor; raises where there is none.
     fn statistic(&mut self, code: &mut Code, e: Extractor, global: GlobalId, key: Option<Addr>, span: Span) -> Value;
+
+    /// The count of a histogram's bucket; raises where there is none.
+    fn bucket(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, number: Value, span: Span) -> Value;
 
     /// Prints a histogram; raises where there is none.
     fn print_histogram(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, span: Span);
@@ -117,16 +200,34 @@ pub trait Target {
     /// 1 where the array has the key.
     fn has(&mut self, code: &mut Code, global: GlobalId, key: Addr) -> Value;
 
+    /// 1 where the array has an element whose key equals a given one in the parts that the mask has bits for; without
+    /// one, any element.
+    fn has_slice(&mut self, code: &mut Code, global: GlobalId, slice: Option<(Addr, u64)>) -> Value;
+
+    /// Deletes all such elements.
+    fn delete_slice(&mut self, code: &mut Code, global: GlobalId, key: Addr, mask: u64);
+
     /// Deletes an element, or all where there is no key.
     fn delete(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>);
 
     /// The text of an interned string.
     fn text_of(&mut self, code: &mut Code, handle: Value) -> Addr;
 
-    /// Starts a walk and gives its handle.
-    fn walk_begin(&mut self, code: &mut Code, global: GlobalId, sort: Sort, limit: Value) -> Value;
+    /// Starts a walk over an array, or over the elements that a key and a mask pick; gives its handle.
+    fn walk_begin(
+        &mut self,
+        code: &mut Code,
+        global: GlobalId,
+        slice: Option<(Addr, u64)>,
+        sort: Sort,
+        limit: Value,
+    ) -> Value;
 
-    /// The address of a walk's next key, 0 at the end.
+    /// Starts a walk over the buckets of a histogram and gives its handle.
+    fn walk_buckets(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, sort: Sort, limit: Value)
+    -> Value;
+
+    /// The address of a walk's next key or bucket number, 0 at the end.
     fn walk_next(&mut self, code: &mut Code, walk: Value) -> Value;
 
     /// Ends a walk.

@@ -5,18 +5,20 @@ pub mod code;
 use code::NativeCode;
 
 use crate::host::{HostFn, HostTable};
-use crate::lower::UserHandler;
+use crate::lower::user::FUNCTION;
+use crate::lower::{UserFunction, UserHandler};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{AbiParam, Signature, UserFuncName};
+use cranelift_codegen::ir::{AbiParam, Function, Signature, UserExternalName, UserFuncName};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
+use std::collections::HashMap;
 
-/// Compiles user handlers; entry `n` is handler `n`.
-pub fn compile(handlers: &[UserHandler], host: &HostTable) -> NativeCode {
+/// Compiles user handlers and the functions they call; entry `n` is handler `n`.
+pub fn compile(handlers: &[UserHandler], functions: &[UserFunction], host: &HostTable) -> NativeCode {
     if handlers.is_empty() {
         return NativeCode::default();
     }
@@ -31,23 +33,48 @@ pub fn compile(handlers: &[UserHandler], host: &HostTable) -> NativeCode {
         let id = module.declare_function(function.name(), Linkage::Import, &signature);
         debug_assert_eq!(id.map(FuncId::as_u32).ok(), Some(*function as u32));
     }
-    let ids: Vec<FuncId> = handlers.iter().map(|handler| define(&mut module, handler)).collect();
+    let declared: HashMap<u32, u32> = functions.iter().map(|function| declare(&mut module, function)).collect();
+    for function in functions {
+        let id = FuncId::from_u32(declared[&(function.id as u32)]);
+        define(&mut module, id, &function.func, &declared);
+    }
+    let mut ids = Vec::with_capacity(handlers.len());
+    for (nth, handler) in handlers.iter().enumerate() {
+        let signature = words(&module, 1);
+        let id = module
+            .declare_function(&format!("handler_{nth}"), Linkage::Local, &signature)
+            .expect("handlers have names of their own");
+        define(&mut module, id, &handler.func, &declared);
+        ids.push(id);
+    }
     module.finalize_definitions().expect("the memory for a few handlers can be had and made executable");
     let entries = ids.iter().map(|id| module.get_finalized_function(*id)).collect();
     NativeCode::new(module, entries)
 }
 
-fn define(module: &mut JITModule, handler: &UserHandler) -> FuncId {
-    let signature = words(module, 1);
+/// Makes a function of the script known: its number here, and the module's.
+fn declare(module: &mut JITModule, function: &UserFunction) -> (u32, u32) {
+    let signature = words(module, function.func.signature.params.len());
     let id = module
-        .declare_function(&format!("probe_{}", handler.probe), Linkage::Local, &signature)
-        .expect("handlers have names of their own");
-    let mut context = Context::for_function(handler.func.clone());
+        .declare_function(&format!("function_{}", function.id), Linkage::Local, &signature)
+        .expect("functions have names of their own");
+    (function.id as u32, id.as_u32())
+}
+
+fn define(module: &mut JITModule, id: FuncId, func: &Function, declared: &HashMap<u32, u32>) {
+    let mut context = Context::for_function(func.clone());
     context.func.name = UserFuncName::user(0, id.as_u32());
+    // Lowering numbers the script's functions by themselves; the module has one sequence for all.
+    let names: Vec<_> = context.func.params.user_named_funcs().iter().map(|(at, name)| (at, name.clone())).collect();
+    for (at, name) in names {
+        if name.namespace == FUNCTION {
+            let index = declared[&name.index];
+            context.func.params.reset_user_func_name(at, UserExternalName { namespace: 0, index });
+        }
+    }
     module
         .define_function_with_control_plane(id, &mut context, &mut ControlPlane::default())
         .unwrap_or_else(|error| panic!("Cranelift refuses a handler: {error:?}\n{}", context.func));
-    id
 }
 
 fn words(module: &JITModule, count: usize) -> Signature {

@@ -28,15 +28,12 @@ const FAMILIES: &[(&str, Family)] = &[
     ("kernel", kernel),
 ];
 
-/// The places a probe point stands at.
-pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
+/// The places a probe point stands at; `aliases` are names that a point may start with, too.
+pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver, aliases: impl Iterator<Item = &'a str>) -> Sites {
     let first = point.components.first().map_or("", |c| c.name.name.as_str());
-    if let Some(condition) = &point.condition {
-        return Err(unsupported("probe conditions (`if`)", condition.span));
-    }
     match FAMILIES.iter().find(|(name, _)| *name == first) {
         Some((_, family)) => family(point, resolver),
-        None => Err(no_family(point, first)),
+        None => Err(no_family(point, first, aliases)),
     }
 }
 
@@ -48,10 +45,11 @@ fn kernel(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     }
 }
 
-fn no_family(point: &ProbePoint, first: &str) -> Diagnostic {
+fn no_family<'a>(point: &ProbePoint, first: &str, aliases: impl Iterator<Item = &'a str>) -> Diagnostic {
+    let known: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).chain(aliases).collect();
     let error = Diagnostic::error("probe::unknown", format!("probe point mismatch: identifier '{first}'"))
         .label(point.span, "no probe point starts like this");
-    match did_you_mean(first, FAMILIES.iter().map(|(name, _)| *name)) {
+    match did_you_mean(first, known) {
         Some(help) => error.help(help),
         None => {
             error.help("this version knows begin, end, error, never, timer.*, kernel.function(…) and kernel.trace(…)")

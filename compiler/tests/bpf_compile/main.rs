@@ -167,7 +167,7 @@ fn linking_keeps_what_is_called_and_counts_the_deepest_stack() {
     let code: Vec<_> = functions.iter().map(|f| Names::compile(f, &Options::default()).expect("it compiles")).collect();
     let linked = link(&code, 1);
     assert_eq!(linked.functions.iter().map(|f| f.1).collect::<Vec<_>>(), [1, 3, 2]);
-    assert_eq!(linked.stack_bytes, 16 + 16 + 32);
+    assert_eq!(linked.stack_bytes, 32 + 32 + 32);
     let calls: Vec<_> = listing(&linked.insns).into_iter().filter(|line| line.contains("call pc")).collect();
     let starts: Vec<_> = linked.functions.iter().map(|f| f.0 as i64).collect();
     let target = |line: &String| {

@@ -3,9 +3,22 @@
 //! `parse error` names the token on a line of its own (`saw:`, `at:`), the others at the end of the message; the
 //! source line follows with a caret. Outside of parse errors a file is named only when it is not the one named last.
 
-use super::{Diagnostic, Kind, Severity};
+use super::{Diagnostic, Kind, Label, Severity};
 use crate::lexer;
 use crate::source::{Location, SourceMap, Span, bytes};
+
+/// How the label of a first use starts or goes on.
+const FIRST_INFERRED: &str = "first inferred here";
+
+/// An error of the same severity and code, with nothing in it.
+fn bare(diagnostic: &Diagnostic) -> Diagnostic {
+    let empty = Diagnostic::error(diagnostic.code, "");
+    Diagnostic { severity: diagnostic.severity, ..empty }
+}
+
+fn plain(label: &Label) -> Label {
+    Label { span: label.span, text: String::new() }
+}
 
 /// Remembers which file was named last.
 pub(super) struct Writer<'a> {
@@ -39,6 +52,10 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn write(&mut self, diagnostic: &Diagnostic, out: &mut String) {
+        if let Some(during) = &diagnostic.during {
+            let context = Diagnostic { message: during.text.clone(), labels: vec![during.clone()], ..bare(diagnostic) };
+            self.write(&context, out);
+        }
         match (diagnostic.severity, diagnostic.kind) {
             (Severity::Error, Kind::Bare) => *out += &format!("{}\n", bytes::printable(&diagnostic.message)),
             (Severity::Error, Kind::Parse) => self.parse_error(diagnostic, out),
@@ -73,7 +90,9 @@ impl<'a> Writer<'a> {
     fn paragraph(&mut self, diagnostic: &Diagnostic, indent: &str, colour: &str, out: &mut String) {
         self.headline(diagnostic, colour, out);
         *out += if diagnostic.labels.is_empty() { "\n" } else { ": " };
-        for label in &diagnostic.labels {
+        // What was inferred elsewhere is an error of its own.
+        let is_apart = |label: &&Label| label.text.contains(FIRST_INFERRED);
+        for label in diagnostic.labels.iter().filter(|label| !is_apart(label)) {
             self.token(label.span, out);
             let is_named = self.sources.locate(label.span.start).file == self.last_file;
             *out += &self.place(label.span, !is_named);
@@ -82,6 +101,12 @@ impl<'a> Writer<'a> {
         }
         if diagnostic.severity == Severity::Error {
             out.push('\n');
+        }
+        for label in diagnostic.labels.iter().filter(is_apart) {
+            self.write(
+                &Diagnostic { message: label.text.clone(), labels: vec![plain(label)], ..bare(diagnostic) },
+                out,
+            );
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) fn versions(left: &[u8], right: &[u8]) -> Ordering {
 }
 
 /// `fnmatch` without escapes: `*`, `?`, `[a-z]`, `[!a]`.
-pub(super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when the characters after the last `*` do not fit: one further in the text.
     let mut retry: Option<(usize, usize)> = None;

@@ -64,6 +64,7 @@ fn one(attach: &Attach, program: BorrowedFd<'_>) -> io::Result<Held> {
     match attach {
         Attach::Fentry { .. } => fentry::attach(program),
         Attach::BtfTracepoint { .. } => tracepoint::attach(program),
+        Attach::RawTracepoint { name } => tracepoint::attach_raw(program, name),
         Attach::Kprobe { function } => kprobe::attach(program, function),
         Attach::KprobeMulti { functions } => kprobe::attach_multi(program, functions),
     }

@@ -9,8 +9,10 @@ use tapster_compiler::image::{
 use tapster_runtime_ebpf::aggregate::{Histogram, Layout, Parts};
 use tapster_runtime_ebpf::{helper, intern, record, state};
 
-const COUNT: Layout =
-    Layout { parts: Parts { count: true, sum: false, min: false, max: false }, histogram: Histogram::None };
+const COUNT: Layout = Layout {
+    parts: Parts { count: true, sum: false, min: false, max: false, variance: None },
+    histogram: Histogram::None,
+};
 /// BTF kinds.
 pub const TYPEDEF: u32 = 8;
 pub const FUNC: u32 = 12;
@@ -157,6 +159,7 @@ pub fn counting(attach: Attach) -> Image {
         value: Value::Aggregate(COUNT),
         max_entries: 2048,
         sized: false,
+        wrap: false,
     };
     Image {
         maps: vec![
@@ -171,8 +174,8 @@ pub fn counting(attach: Attach) -> Image {
     }
 }
 
-/// Prints a number and a string at every event, then asks to exit.
-pub fn printing(attach: Attach) -> Image {
+/// Sends a number and a string at every event, to be printed or handed on, then asks to exit.
+pub fn sending(kind: record::Kind, attach: Attach) -> Image {
     const SIZE: i32 = record::HEADER as i32 + 24;
     let code = Code::default()
         .map(1, 0, None)
@@ -181,7 +184,7 @@ pub fn printing(attach: Attach) -> Image {
         .call(helper::RINGBUF_RESERVE)
         .jump(JUMP_IF_ZERO, 0, "full")
         .copy(6, 0)
-        .op(0x62, 6, 0, record::KIND as i16, record::Kind::Print as i32)
+        .op(0x62, 6, 0, record::KIND as i16, kind as i32)
         .op(0x62, 6, 0, record::INDEX as i16, 0)
         .call(helper::KTIME_GET_NS)
         .store(6, record::TIME as i16, 0)

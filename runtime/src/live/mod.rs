@@ -6,18 +6,23 @@ mod code;
 
 use crate::attach::program_exists;
 use crate::load::LoadError;
+use crate::session::tests::script;
 use crate::session::{Begun, Options, Running, Session};
 use crate::sys::bpf;
 use crate::sys::process::{self, Clock};
+use crate::table::Table;
 use crate::{Machine, globals, privilege};
-use code::{Code, FUNC, TYPEDEF, btf_id, counting, keeping_stacks, map, printing};
+use code::{Code, FUNC, TYPEDEF, btf_id, counting, keeping_stacks, map, sending};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tapster_compiler::image::{Array, Attach, Global, Image, KeyKind, KeyPart, MapKind, MapRole, Storage, Value};
+use tapster_compiler::image::{
+    Array, Attach, Global, Handoff, Image, KeyKind, KeyPart, MapKind, MapRole, Storage, Value, When,
+};
 use tapster_compiler::world::{Rung, World};
-use tapster_runtime_ebpf::aggregate::read;
+use tapster_runtime_ebpf::aggregate::{Histogram, Layout, Parts, read};
+use tapster_runtime_ebpf::record::Kind;
 
 /// Says why a test is not run.
 fn skipped(test: &str, why: impl std::fmt::Display) {
@@ -112,7 +117,7 @@ fn kernel_handlers_print_and_end_the_session() {
     };
     let (out, err) = (Sink::default(), Sink::default());
     let started = Instant::now();
-    let running = attached(printing(attach), options(20_000, &out, &err));
+    let running = attached(sending(Kind::Print, attach), options(20_000, &out, &err));
     allocate();
     let over = running.run();
     assert!(started.elapsed() < Duration::from_secs(10), "exit() ends the session before the timeout");
@@ -122,6 +127,28 @@ fn kernel_handlers_print_and_end_the_session() {
     let line = format!("hit -42 {}", name.trim_end_matches('\0'));
     assert!(out.text().lines().any(|l| l == line), "{line} in {}", out.text());
     assert_eq!((outcome.code, outcome.errors), (0, 0), "{}", err.text());
+}
+
+#[test]
+fn kernel_handlers_hand_on_to_user_space() {
+    let attach = match tracepoint() {
+        Ok(attach) => attach,
+        Err(why) => return skipped("kernel_handlers_hand_on_to_user_space", why),
+    };
+    let (out, err) = (Sink::default(), Sink::default());
+    let kernel = sending(Kind::Handoff, attach);
+    let mut image = script::image("probe begin { printf(\"handed on\\n\"); exit() }");
+    (image.maps, image.programs, image.losses) = (kernel.maps, kernel.programs, kernel.losses);
+    (image.state_size, image.btf) = (kernel.state_size, kernel.btf);
+    image.handlers[0].when = When::Handoff;
+    image.handoffs = vec![Handoff { handler: 0, size: 24 }];
+    image.max_action = 1000;
+    image.max_action_interruptible = 10_000;
+    let running = attached(image, options(20_000, &out, &err));
+    allocate();
+    let outcome = running.run().finish();
+    // The kernel's own exit() came first, and many events before it: one of them ended the session for the others.
+    assert_eq!((out.text(), outcome.code, outcome.errors), ("handed on\n".into(), 0, 0), "{}", err.text());
 }
 
 #[test]
@@ -315,12 +342,12 @@ fn batches_read_a_whole_map_and_clear_it() {
     }
     let full = map.update(&99_999u64.to_ne_bytes(), &[0; 8], 0).expect_err("there is none");
     assert_eq!(full.raw_os_error(), Some(libc::E2BIG));
-    let table = crate::map::snapshot(&map, Value::Long).expect("read");
+    let table = crate::map::snapshot(&map, Value::Long, &Table::new(8, 8)).expect("read");
     assert_eq!(table.len(), 20_000);
     let right = |row| read(table.key(row), 0) * 3 == read(table.value(row), 0);
     assert!(table.live_rows().all(right));
     crate::map::clear(&map).expect("cleared");
-    assert!(crate::map::snapshot(&map, Value::Long).expect("read").is_empty());
+    assert!(crate::map::snapshot(&map, Value::Long, &Table::new(8, 8)).expect("read").is_empty());
 }
 
 #[test]
@@ -330,7 +357,8 @@ fn arrays_in_maps_are_written_read_and_deleted() {
     }
     let maps = vec![map("a", MapKind::Hash, 8, 8, 2, MapRole::Array(0))];
     let key = vec![KeyPart { offset: 0, kind: KeyKind::Long }];
-    let array = Array { map: Some(0), key, key_size: 8, value: Value::Long, max_entries: 2, sized: true };
+    let (value, max_entries) = (Value::Long, 2);
+    let array = Array { map: Some(0), key, key_size: 8, value, max_entries, sized: true, wrap: false };
     let globals = vec![Global { name: "a".into(), storage: Storage::Array(array) }];
     let image = Image { maps, globals, ..Image::default() };
     let loaded = crate::load::load(&image).expect("loads");
@@ -346,6 +374,34 @@ fn arrays_in_maps_are_written_read_and_deleted() {
     globals.delete(0, None);
     assert!(globals.elements(0).expect("an array").is_empty());
     assert_eq!(globals.failures().count, 0);
+}
+
+#[test]
+fn maps_of_arrays_that_wrap_make_room() {
+    if let Err(denied) = privilege::check() {
+        return skipped("maps_of_arrays_that_wrap_make_room", denied);
+    }
+    let parts = Parts { count: true, ..Parts::default() };
+    let statistic = Value::Aggregate(Layout { parts, histogram: Histogram::None });
+    for (kind, value) in [(MapKind::LruHash, Value::Long), (MapKind::LruPercpuHash, statistic)] {
+        let maps = vec![map("w", kind, 8, value.size(), 16, MapRole::Array(0))];
+        let key = vec![KeyPart { offset: 0, kind: KeyKind::Long }];
+        let array = Array { map: Some(0), key, key_size: 8, value, max_entries: 16, sized: true, wrap: true };
+        let globals = vec![Global { name: "w".into(), storage: Storage::Array(array) }];
+        let image = Image { maps, globals, ..Image::default() };
+        let loaded = crate::load::load(&image).expect("loads");
+        let mut globals = globals::Globals::new(&image, loaded.maps);
+        for n in 0..1000i64 {
+            let set = match value {
+                Value::Long => globals.set(0, &n.to_ne_bytes(), &n.to_ne_bytes()),
+                _ => globals.add(0, Some(&n.to_ne_bytes()), n),
+            };
+            assert_eq!(set, Ok(()), "{kind:?}");
+        }
+        let elements = globals.elements(0).expect("an array");
+        assert!((1..=16).contains(&elements.len()), "{kind:?}: {} elements", elements.len());
+        assert_eq!((globals.failures().count, globals.element(0, &(-1i64).to_ne_bytes())), (0, None));
+    }
 }
 
 #[test]

@@ -84,10 +84,16 @@ impl Output {
         self.buffer.clear();
     }
 
-    /// Writes a line to standard error, after all output so far. Nothing can be done where that fails.
+    /// Writes a line to standard error, after all output so far.
     pub fn note(&mut self, line: impl fmt::Display) {
+        self.note_bytes(format!("{line}").as_bytes());
+    }
+
+    /// Writes a line that may be no UTF-8 to standard error, after all output so far. Nothing can be done where that
+    /// fails.
+    pub fn note_bytes(&mut self, line: &[u8]) {
         self.flush();
-        let _ = writeln!(self.err, "{line}");
+        let _ = self.err.write_all(&[line, b"\n"].concat());
     }
 
     /// Writes a `WARNING:` line.

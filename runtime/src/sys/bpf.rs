@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 pub const NOEXIST: u64 = 1;
 /// `BPF_F_MMAPABLE`.
 pub const MMAPABLE: u32 = 1 << 10;
+/// `BPF_F_RDONLY_PROG`.
+pub const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
 /// Bytes of a map's or program's name with its NUL.
 const NAME: usize = 16;
 /// The largest verifier log the kernel takes (`UINT_MAX >> 2`) is far more than anybody reads.
@@ -157,6 +159,13 @@ impl Map {
         bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
     }
 
+    /// Lets nobody but programs change it from now on.
+    pub fn freeze(&self) -> io::Result<()> {
+        let mut attr = zeroed();
+        attr.__bindgen_anon_2.map_fd = raw(self.as_fd());
+        bpf(bpf_cmd::BPF_MAP_FREEZE, &mut attr).map(drop)
+    }
+
     /// Deletes an element; gives whether there was one.
     pub fn delete(&self, key: &[u8]) -> io::Result<bool> {
         let mut attr = self.element(key, 0, 0);
@@ -241,6 +250,8 @@ pub enum ProgramKind {
     Kprobe,
     /// At many functions through ftrace.
     KprobeMulti,
+    /// At a tracepoint of any name, or nowhere: it can be run for its own sake.
+    RawTracepoint,
     /// Nowhere: the type that needs the least privilege, for trying out instructions.
     SocketFilter,
 }
@@ -248,12 +259,15 @@ pub enum ProgramKind {
 impl ProgramKind {
     fn numbers(self) -> (bpf_prog_type, u32, u32) {
         use bpf_attach_type::{BPF_TRACE_FENTRY, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP};
-        use bpf_prog_type::{BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_TRACING};
+        use bpf_prog_type::{
+            BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_TRACING,
+        };
         match self {
             ProgramKind::Fentry(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY as u32, id),
             ProgramKind::BtfTracepoint(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP as u32, id),
             ProgramKind::Kprobe => (BPF_PROG_TYPE_KPROBE, 0, 0),
             ProgramKind::KprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI as u32, 0),
+            ProgramKind::RawTracepoint => (BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0),
             ProgramKind::SocketFilter => (BPF_PROG_TYPE_SOCKET_FILTER, 0, 0),
         }
     }
@@ -357,9 +371,24 @@ fn until_nul(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
+/// Runs a program of the raw tracepoint type once, here and now.
+pub fn run_once(program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = zeroed();
+    attr.test.prog_fd = raw(program);
+    bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr).map(drop)
+}
+
 /// Attaches a program that knows its place: fentry and tp_btf.
 pub fn open_tracing(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut attr = zeroed();
+    attr.raw_tracepoint.prog_fd = raw(program);
+    bpf_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// Attaches a program to the raw tracepoint with this name.
+pub fn open_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    attr.raw_tracepoint.name = name.as_ptr() as u64;
     attr.raw_tracepoint.prog_fd = raw(program);
     bpf_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }

@@ -4,7 +4,9 @@
 //! Nothing here knows what a script, a map's role or a probe is.
 
 pub mod bpf;
+pub mod errno;
 pub mod memory;
+pub mod peek;
 pub mod perf;
 pub mod process;
 pub mod wait;
@@ -27,29 +29,5 @@ fn own(result: libc::c_long) -> io::Result<OwnedFd> {
 /// The name of an error number, as the manual pages have it, or the number.
 pub fn errno_name(error: &io::Error) -> String {
     let Some(number) = error.raw_os_error() else { return error.to_string() };
-    let name = match number {
-        libc::EPERM => "EPERM",
-        libc::ENOENT => "ENOENT",
-        libc::E2BIG => "E2BIG",
-        libc::EBADF => "EBADF",
-        libc::EAGAIN => "EAGAIN",
-        libc::ENOMEM => "ENOMEM",
-        libc::EACCES => "EACCES",
-        libc::EFAULT => "EFAULT",
-        libc::EBUSY => "EBUSY",
-        libc::EEXIST => "EEXIST",
-        libc::ENODEV => "ENODEV",
-        libc::EINVAL => "EINVAL",
-        libc::EMFILE => "EMFILE",
-        libc::ENOSPC => "ENOSPC",
-        libc::ERANGE => "ERANGE",
-        libc::EILSEQ => "EILSEQ",
-        libc::ENOSYS => "ENOSYS",
-        libc::EOPNOTSUPP => "EOPNOTSUPP",
-        libc::EADDRNOTAVAIL => "EADDRNOTAVAIL",
-        // The kernel's own ENOTSUPP (include/linux/errno.h), which leaks from the verifier and from attaching.
-        524 => "ENOTSUPP",
-        number => return format!("errno {number}"),
-    };
-    name.into()
+    errno::name(number).map_or_else(|| format!("errno {number}"), String::from)
 }

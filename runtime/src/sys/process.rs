@@ -55,6 +55,12 @@ pub fn comm() -> [u8; 16] {
     name
 }
 
+/// Gives this process another name, of at most 15 bytes.
+pub fn rename(name: &std::ffi::CStr) {
+    // SAFETY: the call reads up to the NUL.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
 /// Ids of this process: pid, tid, parent, then user and group, real and effective.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "named as the calls are")]

@@ -4,6 +4,8 @@ use super::{check, own};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 /// The signals that end a session.
@@ -18,16 +20,40 @@ pub struct Signals {
     fd: OwnedFd,
 }
 
+/// The set of the ending signals.
+fn ending() -> MaybeUninit<libc::sigset_t> {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the pointer is to a live set, and the numbers are those of signals.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in ENDING {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+    }
+    set
+}
+
+/// Gives a command the ending signals back, which it would find blocked.
+pub fn release_signals(command: &mut Command) {
+    let release = || {
+        let set = ending();
+        // SAFETY: the set is complete.
+        match unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut()) } {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    };
+    // SAFETY: between fork and exec only functions that signal handlers may call are allowed, and these are such
+    // (signal-safety(7)).
+    unsafe { command.pre_exec(release) };
+}
+
 impl Signals {
     /// Starts collecting.
     pub fn collect() -> io::Result<Signals> {
-        let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-        // SAFETY: the pointer is to a live set, and the numbers are those of signals.
+        let set = ending();
+        // SAFETY: the pointers are to a live set.
         unsafe {
-            libc::sigemptyset(set.as_mut_ptr());
-            for signal in ENDING {
-                libc::sigaddset(set.as_mut_ptr(), signal);
-            }
             let fd = own(libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())?;
             let error = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
             if error != 0 {

@@ -95,6 +95,11 @@ fn add_first(code: &mut Code, layout: Layout, to: Addr, value: Value) {
             code.store(value, to.plus(at));
         }
     }
+    if let Some(shift) = layout.parts.variance {
+        let mean = code.b.ins().ishl_imm_u(value, i64::from(shift));
+        code.store(mean, to.plus(layout.mean()));
+        code.store_k(0, to.plus(layout.squares()));
+    }
 }
 
 /// Adds to a value in place.
@@ -109,6 +114,9 @@ fn add(code: &mut Code, layout: Layout, to: Addr, value: Value, atomic: bool) {
     if layout.parts.sum {
         add_word(code, to.plus(layout.sum()), value, atomic);
     }
+    if let Some(shift) = layout.parts.variance {
+        add_to_spread(code, layout, to, value, shift);
+    }
     add_to_bucket(code, layout, to, value, atomic);
 }
 
@@ -120,6 +128,21 @@ fn add_word(code: &mut Code, at: Addr, by: Value, atomic: bool) {
         let new = code.b.ins().iadd(old, by);
         code.store(new, at);
     }
+}
+
+/// `Spread::add` of `tapster_runtime_ebpf::variance`, behind the count: the zeros of a CPU that saw nothing need no case
+/// of their own. Never atomic: two words that belong together cannot be.
+fn add_to_spread(code: &mut Code, layout: Layout, to: Addr, value: Value, shift: u8) {
+    let count = code.load(I64, to.plus(layout.count()));
+    let value = code.b.ins().ishl_imm_u(value, i64::from(shift));
+    let mean = code.load(I64, to.plus(layout.mean()));
+    let delta = code.b.ins().isub(value, mean);
+    let step = code.b.ins().sdiv(delta, count);
+    let mean = code.b.ins().iadd(mean, step);
+    code.store(mean, to.plus(layout.mean()));
+    let rest = code.b.ins().isub(value, mean);
+    let square = code.b.ins().imul(delta, rest);
+    add_word(code, to.plus(layout.squares()), square, false);
 }
 
 /// Keeps the smallest and largest value; the first of a CPU is both.

@@ -4,12 +4,10 @@ use super::{ANY, Kernel, NOEXIST, helper};
 use crate::hir::GlobalId;
 use crate::image::Value as Element;
 use crate::lower::code::{Addr, Code};
-use crate::lower::target::{Raise, Target};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use tapster_lang::Span;
-use tapster_runtime_ebpf::record::Fault;
 
 impl Kernel<'_> {
     /// The map and the elements of an array.
@@ -47,16 +45,15 @@ impl Kernel<'_> {
         let failed = self.update(code, map, key, from, ANY);
         let (full, ok) = (code.block(), code.block());
         code.branch_if(IntCC::NotEqual, failed, 0, full, ok);
-        self.overflow(code, full, global, span);
+        self.array_full(code, full, global, span);
         code.to(ok);
     }
 
     /// Fills the block that is reached when an array is full.
-    fn overflow(&mut self, code: &mut Code, full: Block, global: GlobalId, span: Span) {
+    fn array_full(&mut self, code: &mut Code, full: Block, global: GlobalId, span: Span) {
         code.to(full);
         code.cold(full);
-        let detail = code.k(global as i64);
-        self.raise(code, Raise { fault: Fault::ArrayOverflow, detail: Some(detail), span });
+        self.overflow(code, global, span);
     }
 
     /// Adds to an element atomically, and gives the new value. Whoever inserts first wins; the other adds to it.
@@ -73,16 +70,18 @@ impl Kernel<'_> {
         code.jump(done, &[sum]);
         code.to(miss);
         code.cold(miss);
+        let mark = code.mark();
         let first = code.slot(8);
         code.store(by, first);
         let failed = self.update(code, map, key, first, NOEXIST);
+        code.release(mark);
         code.b.ins().brif(failed, again, &[], done, &[by.into()]);
         code.to(again);
         code.cold(again);
         let found = self.lookup(code, map, key);
         let full = code.block();
         code.b.ins().brif(found, hit, &[found.into()], full, &[]);
-        self.overflow(code, full, global, span);
+        self.array_full(code, full, global, span);
         code.to(done);
         new
     }

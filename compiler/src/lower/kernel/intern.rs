@@ -81,8 +81,8 @@ impl Kernel<'_> {
 
     /// Puts a string and gives its length with the NUL.
     fn put_counted(&mut self, code: &mut Code, text: &Text, to: Addr, size: u32) -> Value {
-        if let Text::KernelString(address, span) = text {
-            return self.read_string(code, *address, to, size, *span);
+        if let Text::Foreign(foreign) = text {
+            return self.read_string(code, *foreign, to, size);
         }
         let from = self.at(code, text, size);
         let (to, bytes, from) = (code.pointer(to), code.k(i64::from(size)), code.pointer(from));
@@ -100,6 +100,7 @@ impl Kernel<'_> {
         (cut, truncated): (Value, Loss),
     ) {
         let map = self.role(role);
+        let mark = code.mark();
         let key = code.slot(8);
         code.store(hash, key);
         let found = self.lookup(code, map, key);
@@ -115,6 +116,7 @@ impl Kernel<'_> {
         code.to(store);
         code.cold(store);
         let failed = self.update(code, map, key, bytes, NOEXIST);
+        code.release(mark);
         let (other, lost) = (code.block(), code.block());
         code.branch_if(IntCC::Equal, failed, 0, done, other);
         code.to(other);

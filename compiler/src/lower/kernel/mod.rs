@@ -4,21 +4,38 @@
 //! Statistics, stacks and records have files of their own.
 
 mod aggregate;
+mod callback;
+mod compare;
+mod demote;
 mod element;
+mod fault;
+mod format;
 mod intern;
+mod join;
+mod outline;
 mod record;
+mod regex;
+mod scratch;
+mod statistic;
 mod text;
 
 use super::code::{Addr, Code};
 use super::plan::Plan;
 use super::target::{PrintArg, Raise, Target, Text};
-use crate::hir::{ArgSource, GlobalId};
-use crate::host::{Extractor, Fact, Sort};
-use crate::image::{Map, MapKind, MapRole};
+use crate::hir::{ArgSource, FunctionId, GlobalId};
+use crate::host::{Extractor, Fact, LibraryFn, Sort};
+use crate::image::MapRole;
+use crate::intrinsic::{Memory, Point};
 use crate::kernel::KernelFacts;
+use callback::Callbacks;
 use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use cranelift_frontend::Variable;
+use join::Joined;
+use scratch::Scratch;
 use tapster_lang::Span;
+use tapster_runtime_ebpf::record::Fault;
 use tapster_runtime_ebpf::{helper, state};
 
 /// Namespaces of external names in kernel handlers.
@@ -33,6 +50,10 @@ pub mod namespace {
     pub const STATE: u32 = 3;
     /// [`super::PTRCHK`], [`super::PTRADD`].
     pub const PSEUDO: u32 = 4;
+    /// The handler's callback with this number.
+    pub const CALLBACK: u32 = 5;
+    /// The constants, at a byte offset.
+    pub const CONSTANTS: u32 = 6;
 }
 
 /// The pseudo-instruction that bounds an index and adds it to a pointer.
@@ -45,9 +66,13 @@ const ANY: i64 = 0;
 /// `BPF_NOEXIST`: an update sets the element only where there is none.
 const NOEXIST: i64 = 1;
 
-/// What differs between the program types.
+/// What differs between programs.
 #[derive(Clone, Copy, Debug)]
-pub struct ProgramFacts {
+pub struct ProgramFacts<'a> {
+    /// What `pp()` and `pn()` say.
+    pub points: (&'a str, &'a str),
+    /// Statements that a run of it may have.
+    pub max_action: u32,
     /// Its place among the probes.
     pub probe: usize,
     /// Frames of the tracer itself at the start of a stack: the program and what called it. A kprobe's stack is the
@@ -59,17 +84,23 @@ pub struct ProgramFacts {
 pub struct Kernel<'a> {
     plan: &'a Plan,
     facts: KernelFacts,
-    program: ProgramFacts,
+    program: ProgramFacts<'a>,
     /// The program's context, its first argument.
     context: Value,
-    /// The place of the program's scratch map, were there one.
-    scratch_map: usize,
-    scratch_size: u32,
+    scratch: Scratch,
     /// Working memory for stacks and strings, once there is any.
     stack_area: Option<u32>,
     text_area: Option<u32>,
     /// Working memory that stays zero, with its size.
     zero_area: Option<(u32, u32)>,
+    /// Statements that may still run.
+    budget: Option<Variable>,
+    /// The blocks in which they are counted.
+    counted: Vec<Block>,
+    joined: Joined,
+    callbacks: Callbacks,
+    /// Where errors are sent to user space, once there is one.
+    reporting: Option<Block>,
 }
 
 impl<'a> Kernel<'a> {
@@ -77,7 +108,7 @@ impl<'a> Kernel<'a> {
     pub fn new(
         plan: &'a Plan,
         facts: KernelFacts,
-        program: ProgramFacts,
+        program: ProgramFacts<'a>,
         context: Value,
         scratch_map: usize,
     ) -> Kernel<'a> {
@@ -86,11 +117,15 @@ impl<'a> Kernel<'a> {
             facts,
             program,
             context,
-            scratch_map,
-            scratch_size: 0,
+            scratch: Scratch::new(scratch_map),
             stack_area: None,
             text_area: None,
             zero_area: None,
+            budget: None,
+            counted: Vec::new(),
+            joined: Joined::default(),
+            callbacks: Callbacks::default(),
+            reporting: None,
         }
     }
 
@@ -100,26 +135,13 @@ impl<'a> Kernel<'a> {
             return;
         }
         let place = self.state(code, state::STOPPING);
-        let stopping = code.load(cranelift_codegen::ir::types::I64, place);
+        let stopping = code.load(I64, place);
         let (over, on) = (code.block(), code.block());
         code.branch_if(IntCC::NotEqual, stopping, 0, over, on);
         code.to(over);
         code.cold(over);
         self.leave(code);
         code.to(on);
-    }
-
-    /// The scratch map that the handler turned out to need.
-    pub fn scratch(&self) -> Option<Map> {
-        (self.scratch_size > 0).then(|| Map {
-            name: format!("scratch{}", self.program.probe),
-            kind: MapKind::PercpuArray,
-            key_size: 4,
-            value_size: self.scratch_size,
-            max_entries: 1,
-            mmapable: false,
-            role: MapRole::Scratch,
-        })
     }
 
     fn helper(&mut self, code: &mut Code, number: u32, args: &[Value]) -> Value {
@@ -146,33 +168,6 @@ impl<'a> Kernel<'a> {
         self.helper(code, helper::MAP_UPDATE_ELEM, &[map, key, value, flags])
     }
 
-    /// The only value of an array map. The handler is left where there is none, which does not happen.
-    fn only_value(&mut self, code: &mut Code, map: usize) -> Value {
-        let key = code.slot(8);
-        code.store_k(0, key);
-        let value = self.lookup(code, map, key);
-        let (missing, there) = (code.block(), code.block());
-        code.branch_if(IntCC::Equal, value, 0, missing, there);
-        code.to(missing);
-        code.cold(missing);
-        self.leave(code);
-        code.to(there);
-        value
-    }
-
-    /// Reserves working memory.
-    fn reserve(&mut self, bytes: u32) -> u32 {
-        let offset = self.scratch_size;
-        self.scratch_size += bytes.next_multiple_of(8);
-        offset
-    }
-
-    /// Working memory at an offset.
-    fn scratch_at(&mut self, code: &mut Code, offset: u32) -> Addr {
-        let map = self.scratch_map;
-        Addr::at(self.only_value(code, map)).plus(offset)
-    }
-
     /// Counts a loss.
     fn lose(&mut self, code: &mut Code, loss: &crate::image::Loss) {
         let index = self.plan.loss(loss).expect("the plan counts every loss");
@@ -183,13 +178,76 @@ impl<'a> Kernel<'a> {
 }
 
 impl Target for Kernel<'_> {
+    const IN_KERNEL: bool = true;
+
     fn leave(&mut self, code: &mut Code) {
         code.ret(0);
     }
 
     fn raise(&mut self, code: &mut Code, raise: Raise) {
-        self.send_error(code, raise);
+        self.fault(code, raise);
+    }
+
+    fn raise_text(&mut self, code: &mut Code, message: &Text, size: u32) {
+        self.fault_text(code, message, size);
+    }
+
+    fn caught(&mut self, _: &mut Code, _: Option<(Addr, u32)>) {}
+
+    fn hand_over(&mut self, code: &mut Code, number: usize, values: &[PrintArg]) {
+        self.send_handoff(code, number, values);
         self.leave(code);
+    }
+
+    fn handed_over(&mut self, _: &mut Code) -> Addr {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn abort(&mut self, code: &mut Code) {
+        self.send_exit(code);
+        self.leave(code);
+    }
+
+    fn point(&mut self, _: &mut Code, point: Point) -> Text {
+        let (resolved, written) = self.program.points;
+        Text::Literal(match point {
+            Point::Resolved => resolved.into(),
+            Point::Written => written.into(),
+        })
+    }
+
+    fn start_counting(&mut self, code: &mut Code) {
+        // Loops keep their values there: its address has to be known to all of them.
+        self.scratch_base(code);
+        let budget = code.b.declare_var(I64);
+        let start = code.k(i64::from(self.program.max_action));
+        code.b.def_var(budget, start);
+        self.budget = Some(budget);
+    }
+
+    fn spend(&mut self, code: &mut Code, statements: u32) -> Value {
+        let budget = self.budget.expect("only what counts spends");
+        let left = code.b.use_var(budget);
+        let left = code.b.ins().iadd_imm_s(left, -i64::from(statements));
+        code.b.def_var(budget, left);
+        self.counted.extend(code.b.current_block());
+        left
+    }
+
+    fn call(&mut self, _: &mut Code, _: FunctionId, _: &[Value]) -> Value {
+        unreachable!("{INLINED}")
+    }
+
+    fn enter_call(&mut self, _: &mut Code, _: u32, _: Span) {
+        unreachable!("{INLINED}")
+    }
+
+    fn leave_call(&mut self, _: &mut Code) {
+        unreachable!("{INLINED}")
+    }
+
+    fn fail(&mut self, _: &mut Code, _: Value) {
+        unreachable!("{INLINED}")
     }
 
     fn exit(&mut self, code: &mut Code) {
@@ -219,7 +277,41 @@ impl Target for Kernel<'_> {
     }
 
     fn text_home(&mut self, code: &mut Code, size: u32) -> Addr {
-        self.text_memory(code, size)
+        self.text_variable(code, size)
+    }
+
+    fn text_temp(&mut self, code: &mut Code, size: u32) -> Addr {
+        self.text_made(code, size)
+    }
+
+    fn append_text(&mut self, code: &mut Code, to: Addr, size: u32, text: &Text) {
+        self.append(code, to, size, text);
+    }
+
+    fn format_text(&mut self, code: &mut Code, format: usize, args: &[PrintArg], to: (Addr, u32)) {
+        self.format(code, &self.plan.formats[format], args, to);
+    }
+
+    fn histogram_text(&mut self, _: &mut Code, _: GlobalId, _: Option<Addr>, _: (Addr, u32), _: Span) {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn match_text(&mut self, code: &mut Code, regex: usize, text: &Text, size: u32) -> Value {
+        self.search(code, regex, text, size)
+    }
+
+    fn library(
+        &mut self,
+        code: &mut Code,
+        function: LibraryFn,
+        args: &[PrintArg],
+        _: Option<(Addr, u32)>,
+        _: Span,
+    ) -> Value {
+        match (function, args) {
+            (LibraryFn::strlen, [PrintArg::Text(text, size)]) => self.length(code, text, *size),
+            _ => unreachable!("{USER_ONLY}"),
+        }
     }
 
     fn put_text(&mut self, code: &mut Code, text: &Text, to: Addr, size: u32, fill: bool) {
@@ -234,8 +326,8 @@ impl Target for Kernel<'_> {
         self.branch_literal(code, text, literal, equal, differ);
     }
 
-    fn compare_text(&mut self, _: &mut Code, _: &Text, _: &Text, _: u32) -> Value {
-        unreachable!("the checker refuses to order strings in kernel handlers")
+    fn compare_text(&mut self, code: &mut Code, left: &Text, right: &Text, size: u32) -> Value {
+        self.compare(code, left, right, size)
     }
 
     fn intern(&mut self, code: &mut Code, text: &Text, size: u32) -> Value {
@@ -264,11 +356,22 @@ impl Target for Kernel<'_> {
         }
     }
 
-    fn read(&mut self, code: &mut Code, address: Addr, size: u8, signed: bool, span: Span) -> Value {
+    fn read(
+        &mut self,
+        code: &mut Code,
+        memory: Memory,
+        address: Addr,
+        (size, signed): (u8, bool),
+        (fault, span): (Fault, Span),
+    ) -> Value {
+        let reader = match memory {
+            Memory::Kernel => helper::PROBE_READ_KERNEL,
+            Memory::User => helper::PROBE_READ_USER,
+        };
         let slot = code.slot(8);
         let (to, from, bytes) = (code.pointer(slot), code.pointer(address), code.k(i64::from(size)));
-        let result = self.helper(code, helper::PROBE_READ_KERNEL, &[to, bytes, from]);
-        self.check_read(code, result, from, tapster_runtime_ebpf::record::Fault::KernelReadFault, span);
+        let result = self.helper(code, reader, &[to, bytes, from]);
+        self.check_read(code, result, from, fault, span);
         code.load_sized(slot, size, signed)
     }
 
@@ -283,7 +386,11 @@ impl Target for Kernel<'_> {
         self.send_print(code, format, args);
     }
 
-    fn statistic(&mut self, _: &mut Code, _: Extractor, _: GlobalId, _: Option<Addr>, _: Span) -> Value {
+    fn statistic(&mut self, code: &mut Code, e: Extractor, global: GlobalId, key: Option<Addr>, span: Span) -> Value {
+        self.extract(code, e, global, key, span)
+    }
+
+    fn bucket(&mut self, _: &mut Code, _: GlobalId, _: Option<Addr>, _: Value, _: Span) -> Value {
         unreachable!("{USER_ONLY}")
     }
 
@@ -320,7 +427,19 @@ impl Target for Kernel<'_> {
         unreachable!("{USER_ONLY}")
     }
 
-    fn walk_begin(&mut self, _: &mut Code, _: GlobalId, _: Sort, _: Value) -> Value {
+    fn has_slice(&mut self, _: &mut Code, _: GlobalId, _: Option<(Addr, u64)>) -> Value {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn delete_slice(&mut self, _: &mut Code, _: GlobalId, _: Addr, _: u64) {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn walk_begin(&mut self, _: &mut Code, _: GlobalId, _: Option<(Addr, u64)>, _: Sort, _: Value) -> Value {
+        unreachable!("{USER_ONLY}")
+    }
+
+    fn walk_buckets(&mut self, _: &mut Code, _: GlobalId, _: Option<Addr>, _: Sort, _: Value) -> Value {
         unreachable!("{USER_ONLY}")
     }
 
@@ -333,12 +452,13 @@ impl Target for Kernel<'_> {
     }
 }
 
-const USER_ONLY: &str = "the checker refuses this in kernel handlers (check::usage)";
+const USER_ONLY: &str = "user space does this for kernel handlers (check::split)";
+const INLINED: &str = "functions are part of the kernel handlers that call them";
 
 impl Kernel<'_> {
     fn context_word(&mut self, code: &mut Code, offset: u32) -> Value {
         let at = Addr::at(self.context).plus(offset);
-        code.load(cranelift_codegen::ir::types::I64, at)
+        code.load(I64, at)
     }
 }
 

@@ -1,53 +1,47 @@
-//! Records for user space: errors and `exit()` on the control ring, prints on the event ring.
+//! Records for user space on the event ring: prints, and what goes on there.
 
+use super::fault::word;
 use super::{Kernel, helper};
 use crate::image::{Loss, MapRole};
 use crate::lower::code::{Addr, Code};
-use crate::lower::target::{PrintArg, Raise, Target, Text};
-use cranelift_codegen::ir::Value;
+use crate::lower::target::{PrintArg, Text};
 use cranelift_codegen::ir::condcodes::IntCC;
-use tapster_runtime_ebpf::record::{ERROR_SIZE, HEADER, KIND, Kind, TIME};
-use tapster_runtime_ebpf::state;
+use tapster_runtime_ebpf::limits::TASK_COMM_LEN;
+use tapster_runtime_ebpf::record::{HEADER, Kind, event};
 
 impl Kernel<'_> {
-    pub(super) fn send_error(&mut self, code: &mut Code, raise: Raise) {
-        let record = code.slot(ERROR_SIZE);
-        self.header(code, record, Kind::Error, raise.fault as u32);
-        let detail = raise.detail.unwrap_or_else(|| code.k(0));
-        code.store(detail, record.plus(HEADER));
-        code.store_k(i64::from(raise.span.start), record.plus(HEADER + 8));
-        self.send(code, record, ERROR_SIZE);
-    }
-
-    pub(super) fn send_exit(&mut self, code: &mut Code) {
-        let record = code.slot(HEADER);
-        self.header(code, record, Kind::Exit, 0);
-        self.send(code, record, HEADER);
-    }
-
-    /// Sends what ends the session, and has the handlers that follow do nothing.
-    fn send(&mut self, code: &mut Code, record: Addr, size: u32) {
-        let stopping = self.state(code, state::STOPPING);
-        code.store_k(1, stopping);
-        let control = self.role(MapRole::Control);
-        let (ring, record) = (self.map(code, control), code.pointer(record));
-        let (size, flags) = (code.k(i64::from(size)), code.k(0));
-        // A full control ring already holds what ends the session.
-        self.helper(code, helper::RINGBUF_OUTPUT, &[ring, record, size, flags]);
-    }
-
-    /// Kind and index are one word: two halves in memory order.
-    fn header(&mut self, code: &mut Code, record: Addr, kind: Kind, index: u32) {
-        code.store_k((u64::from(index) << 32 | u64::from(kind as u32)) as i64, record.plus(KIND));
-        let now = self.helper(code, helper::KTIME_GET_NS, &[]);
-        code.store(now, record.plus(TIME));
-    }
-
     pub(super) fn send_print(&mut self, code: &mut Code, format: usize, args: &[PrintArg]) {
         // A string that cannot be read raises an error, and a reserved record must not be left behind: strings are
         // read before.
         let args: Vec<PrintArg> = args.iter().map(|arg| self.read_ahead(code, arg)).collect();
         let size = HEADER + args.iter().map(arg_size).sum::<u32>();
+        self.send_event(code, size, |this, code, record| {
+            let kind = code.k(word(Kind::Print, format as u32));
+            this.header(code, record, kind);
+            this.fill(code, record.plus(HEADER), &args);
+        });
+    }
+
+    /// Facts of the event, then the values that the rest of the handler needs.
+    pub(super) fn send_handoff(&mut self, code: &mut Code, number: usize, values: &[PrintArg]) {
+        let size = HEADER + event::SIZE + values.iter().map(arg_size).sum::<u32>();
+        let ids = self.helper(code, helper::GET_CURRENT_PID_TGID, &[]);
+        let users = self.helper(code, helper::GET_CURRENT_UID_GID, &[]);
+        let cpu = self.helper(code, helper::GET_SMP_PROCESSOR_ID, &[]);
+        self.send_event(code, size, |this, code, record| {
+            let kind = code.k(word(Kind::Handoff, number as u32));
+            this.header(code, record, kind);
+            let facts = record.plus(HEADER);
+            for (value, at) in [(ids, event::PID_TGID), (users, event::UID_GID), (cpu, event::CPU)] {
+                code.store(value, facts.plus(at));
+            }
+            this.put(code, &Text::Execname, facts.plus(event::COMM), TASK_COMM_LEN, true);
+            this.fill(code, facts.plus(event::SIZE), values);
+        });
+    }
+
+    /// Sends a record of `size` bytes on the event ring, or counts it as lost.
+    fn send_event(&mut self, code: &mut Code, size: u32, fill: impl FnOnce(&mut Self, &mut Code, Addr)) {
         let events = self.role(MapRole::Events);
         let (ring, bytes, flags) = (self.map(code, events), code.k(i64::from(size)), code.k(0));
         let record = self.helper(code, helper::RINGBUF_RESERVE, &[ring, bytes, flags]);
@@ -58,7 +52,7 @@ impl Kernel<'_> {
         self.lose(code, &Loss::EventsFull(self.program.probe));
         code.jump(done, &[]);
         code.to(there);
-        self.fill(code, record, format, &args);
+        fill(self, code, Addr::at(record));
         let flags = code.k(0);
         self.helper(code, helper::RINGBUF_SUBMIT, &[record, flags]);
         code.jump(done, &[]);
@@ -67,17 +61,14 @@ impl Kernel<'_> {
 
     fn read_ahead(&mut self, code: &mut Code, arg: &PrintArg) -> PrintArg {
         match arg {
-            PrintArg::Text(text @ Text::KernelString(..), size) => {
+            PrintArg::Text(text @ Text::Foreign(_), size) => {
                 PrintArg::Text(Text::At(self.at(code, text, *size), *size), *size)
             }
             other => other.clone(),
         }
     }
 
-    fn fill(&mut self, code: &mut Code, record: Value, format: usize, args: &[PrintArg]) {
-        let record = Addr::at(record);
-        self.header(code, record, Kind::Print, format as u32);
-        let mut at = record.plus(HEADER);
+    fn fill(&mut self, code: &mut Code, mut at: Addr, args: &[PrintArg]) {
         for arg in args {
             match arg {
                 PrintArg::Long(value) => code.store(*value, at),

@@ -1,8 +1,9 @@
 //! Strings in the kernel: NUL-terminated bytes, on the stack where they are short.
 
 use super::{Kernel, helper};
-use crate::lower::code::{Addr, Code, int_type};
-use crate::lower::target::{Raise, Target, Text};
+use crate::intrinsic::Memory;
+use crate::lower::code::{Addr, Base, Code, int_type};
+use crate::lower::target::{Foreign, Raise, Target, Text};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};
@@ -11,49 +12,87 @@ use tapster_runtime_ebpf::limits::TASK_COMM_LEN;
 use tapster_runtime_ebpf::record::Fault;
 
 /// Strings up to this bound live on the stack of 512 bytes, wider ones in working memory.
-const ON_STACK: u32 = 64;
+pub(super) const ON_STACK: u32 = 64;
+/// Strings that a statement makes live on the stack up to this bound.
+const WORDS: u32 = 16;
 
 impl Kernel<'_> {
     /// Memory for a string of `size` bytes.
     pub(super) fn text_memory(&mut self, code: &mut Code, size: u32) -> Addr {
-        if size <= ON_STACK {
-            return code.slot(size);
+        if size <= ON_STACK { code.slot(size) } else { self.text_memory_far(code, size) }
+    }
+
+    /// Working memory for a string of `size` bytes.
+    pub(super) fn text_memory_far(&mut self, code: &mut Code, size: u32) -> Addr {
+        let offset = code.far(size, |bytes| self.reserve(bytes));
+        let memory = self.scratch_at(code, offset);
+        self.forget_length(memory);
+        memory
+    }
+
+    /// Memory for a variable. Whatever it is compared with, all of it may be read.
+    pub(super) fn text_variable(&mut self, code: &mut Code, size: u32) -> Addr {
+        let home = self.text_memory(code, size);
+        if let Base::Slot(_) = home.base {
+            code.zero(home, size);
         }
-        let offset = self.reserve(size);
-        self.scratch_at(code, offset)
+        home
+    }
+
+    /// Memory for a string that a statement makes.
+    pub(super) fn text_made(&mut self, code: &mut Code, size: u32) -> Addr {
+        if size <= WORDS {
+            return self.text_variable(code, size);
+        }
+        let home = self.text_memory_far(code, size);
+        self.keep_length(home);
+        home
     }
 
     /// A string in memory, as NUL-terminated bytes.
     pub(super) fn at(&mut self, code: &mut Code, text: &Text, size: u32) -> Addr {
-        if let Text::At(addr, _) = text {
-            return *addr;
+        match text {
+            Text::At(addr, _) => *addr,
+            Text::Literal(bytes) => Addr::at(self.constant(code, bytes)),
+            _ => {
+                let place = self.text_memory(code, size);
+                self.put(code, text, place, size, false);
+                place
+            }
         }
-        let place = self.text_memory(code, size);
-        self.put(code, text, place, size, false);
-        place
+    }
+
+    /// The address of a string, for helpers that read the kernel's memory.
+    pub(super) fn source(&mut self, code: &mut Code, text: &Text, size: u32) -> Value {
+        if let (Text::Execname, Some(offset)) = (text, self.facts.comm) {
+            let task = self.helper(code, helper::GET_CURRENT_TASK_BTF, &[]);
+            return code.pointer(Addr::at(task).plus(offset));
+        }
+        let place = self.at(code, text, size);
+        code.pointer(place)
     }
 
     /// Writes a string; `fill` zeroes what follows it.
     pub(super) fn put(&mut self, code: &mut Code, text: &Text, to: Addr, size: u32, fill: bool) {
-        match text {
-            Text::Literal(bytes) => put_literal(code, bytes, to, size, fill),
-            Text::Execname => self.put_execname(code, to, size, fill),
-            Text::KernelString(address, span) => {
-                if fill {
-                    code.zero(to, size);
-                }
-                self.read_string(code, *address, to, size, *span);
+        if fill && matches!(text, Text::At(..) | Text::Foreign(_)) {
+            code.zero(to, size);
+        }
+        let length = match text {
+            Text::Literal(bytes) => {
+                put_literal(code, bytes, to, size, fill);
+                code.k(i64::from(size).min(bytes.len() as i64 + 1))
             }
-            Text::At(from, _) => {
-                if fill {
-                    code.zero(to, size);
-                }
-                // The helper copies up to the NUL from any memory of the kernel, the program's own included.
-                let (to, bytes, from) = (code.pointer(to), code.k(i64::from(size)), code.pointer(*from));
-                self.helper(code, helper::PROBE_READ_KERNEL_STR, &[to, bytes, from]);
+            Text::Foreign(foreign) => self.read_string(code, *foreign, to, size),
+            Text::Execname if !self.keeps_length(to) => return self.put_execname(code, to, size, fill),
+            // The helper copies up to the NUL from any memory of the kernel, the program's own included.
+            Text::At(..) | Text::Execname => {
+                let from = self.source(code, text, size);
+                let (to, bytes) = (code.pointer(to), code.k(i64::from(size)));
+                self.helper(code, helper::PROBE_READ_KERNEL_STR, &[to, bytes, from])
             }
             Text::Stack(_) => unreachable!("the checker refuses stacks as text in kernel handlers"),
-        }
+        };
+        self.note_length(to, length);
     }
 
     /// The current task's name. `task->comm` is filled with NULs to its end (kernel: `strscpy_pad` in
@@ -78,11 +117,15 @@ impl Kernel<'_> {
         }
     }
 
-    /// Reads a string of kernel memory; gives its length with the NUL. An unreadable address is an error.
-    pub(super) fn read_string(&mut self, code: &mut Code, address: Value, to: Addr, size: u32, span: Span) -> Value {
+    /// Reads a string of somebody else's memory; gives its length with the NUL. An unreadable address is an error.
+    pub(super) fn read_string(&mut self, code: &mut Code, foreign: Foreign, to: Addr, size: u32) -> Value {
         let (to, bytes) = (code.pointer(to), code.k(i64::from(size)));
-        let length = self.helper(code, helper::PROBE_READ_KERNEL_STR, &[to, bytes, address]);
-        self.check_read(code, length, address, Fault::KernelStringFault, span);
+        let reader = match foreign.memory {
+            Memory::Kernel => helper::PROBE_READ_KERNEL_STR,
+            Memory::User => helper::PROBE_READ_USER_STR,
+        };
+        let length = self.helper(code, reader, &[to, bytes, foreign.address]);
+        self.check_read(code, length, foreign.address, foreign.memory.text_fault(), foreign.span);
         length
     }
 
@@ -106,7 +149,7 @@ impl Kernel<'_> {
             Text::At(place, _) => *place,
             Text::Execname => self.at(code, text, TASK_COMM_LEN),
             // One byte more than the literal has: a longer string then differs where the literal's NUL is.
-            Text::KernelString(..) => self.at(code, text, (needed + 1).next_multiple_of(8)),
+            Text::Foreign(_) => self.at(code, text, (needed + 1).next_multiple_of(8)),
             Text::Stack(_) => unreachable!("the checker refuses stacks as text in kernel handlers"),
         };
         let mut bytes = literal.to_vec();

@@ -1,0 +1,131 @@
+//! Probe aliases: points that stand for other points, with statements before and after the user's.
+
+use super::context::Context;
+use std::collections::HashMap;
+use tapster_lang::ast::{Alias, Block, Component, Expr, Item, ProbePoint, Script};
+use tapster_lang::preprocess::glob;
+use tapster_lang::{Diagnostic, Span};
+
+/// All aliases, by the first part of their names.
+#[derive(Debug, Default)]
+pub struct Aliases<'s> {
+    by_first: HashMap<&'s str, Vec<(&'s [Component], &'s Alias, usize)>>,
+}
+
+/// A point that is no alias, with what its aliases add.
+#[derive(Clone, Debug)]
+pub struct Expanded<'s> {
+    /// The point.
+    pub point: ProbePoint,
+    /// Blocks before the user's, each with its file.
+    pub before: Vec<(&'s Block, usize)>,
+    /// Blocks after the user's.
+    pub after: Vec<(&'s Block, usize)>,
+    /// Conditions, all of which must hold.
+    pub conditions: Vec<(Expr, usize)>,
+}
+
+impl<'s> Aliases<'s> {
+    /// Collects the aliases of all scripts.
+    pub fn new(scripts: &'s [Script]) -> Aliases<'s> {
+        let mut aliases = Aliases::default();
+        for (file, script) in scripts.iter().enumerate() {
+            for item in &script.items {
+                let Item::Alias(alias) = item else { continue };
+                for name in &alias.names {
+                    let first = name.components.first().map_or("", |c| c.name.name.as_str());
+                    aliases.by_first.entry(first).or_default().push((&name.components, alias, file));
+                }
+            }
+        }
+        aliases
+    }
+
+    /// The names' first parts, for suggestions.
+    pub fn firsts(&self) -> impl Iterator<Item = &'s str> + use<'_, 's> {
+        self.by_first.keys().copied()
+    }
+
+    /// What a point stands for; itself where it is no alias.
+    pub fn expand(&self, point: &ProbePoint, file: usize, cx: &mut Context) -> Vec<Expanded<'s>> {
+        let conditions = point.condition.iter().map(|e| (e.clone(), file)).collect();
+        let start = Expanded { point: point.clone(), before: Vec::new(), after: Vec::new(), conditions };
+        let mut found = Vec::new();
+        self.expand_one(start, &mut Vec::new(), &mut found, cx);
+        found
+    }
+
+    fn expand_one(&self, asked: Expanded<'s>, path: &mut Vec<Span>, found: &mut Vec<Expanded<'s>>, cx: &mut Context) {
+        let matching = self.matching(&asked.point);
+        if matching.is_empty() {
+            found.push(asked);
+            return;
+        }
+        for (names, alias, file) in matching {
+            if path.contains(&alias.span) {
+                let name = name_of(names);
+                cx.report(
+                    Diagnostic::error("check::alias-loop", format!("recursive loop in alias expansion of {name}"))
+                        .label(alias.names.first().map_or(alias.span, |n| n.span), "leads back to itself"),
+                );
+                continue;
+            }
+            path.push(alias.span);
+            for point in &alias.points {
+                let mut next = asked.clone();
+                next.add_blocks(alias, file);
+                next.conditions.extend(point.condition.iter().map(|e| (e.clone(), file)));
+                let suffix = asked.point.components.get(names.len()..).unwrap_or_default();
+                next.point = ProbePoint {
+                    components: point.components.iter().chain(suffix).cloned().collect(),
+                    optional: point.optional || asked.point.optional,
+                    sufficient: point.sufficient || asked.point.sufficient,
+                    condition: None,
+                    span: asked.point.span,
+                };
+                self.expand_one(next, path, found, cx);
+            }
+            path.pop();
+        }
+    }
+
+    /// The aliases whose names a point starts with.
+    fn matching(&self, point: &ProbePoint) -> Vec<(&'s [Component], &'s Alias, usize)> {
+        let first = point.components.first().map_or("", |c| c.name.name.as_str());
+        let fits = |(names, ..): &&(&'s [Component], &'s Alias, usize)| starts_with(&point.components, names);
+        if first.contains('*') || first.contains('?') {
+            let mut all: Vec<_> = self.by_first.values().flatten().filter(fits).copied().collect();
+            all.sort_by_key(|(_, alias, _)| alias.span.start);
+            return all;
+        }
+        self.by_first.get(first).into_iter().flatten().filter(fits).copied().collect()
+    }
+}
+
+impl<'s> Expanded<'s> {
+    fn add_blocks(&mut self, alias: &'s Alias, file: usize) {
+        match (alias.epilogue, &alias.after) {
+            (true, _) => self.after.push((&alias.body, file)),
+            (false, after) => {
+                self.before.insert(0, (&alias.body, file));
+                self.after.extend(after.iter().map(|block| (block, file)));
+            }
+        }
+    }
+}
+
+fn starts_with(point: &[Component], names: &[Component]) -> bool {
+    let fits = |(part, name): (&Component, &Component)| {
+        part.arg.is_none() && glob(part.name.name.as_bytes(), name.name.name.as_bytes())
+    };
+    // `**` spans parts: the dotted rest is compared as a whole.
+    if let Some(at) = point.iter().position(|part| part.name.name.contains("**")) {
+        let dotted = |parts: &[Component]| name_of(parts);
+        return point.len() == at + 1 && glob(dotted(point).as_bytes(), dotted(names).as_bytes());
+    }
+    point.len() >= names.len() && point.iter().zip(names).all(fits)
+}
+
+fn name_of(parts: &[Component]) -> String {
+    parts.iter().map(|part| part.name.name.as_str()).collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,134 @@
+//! Resolves calls: functions of the script, of the library and of the table, and the printing functions.
+
+use super::builder::Builder;
+use super::format;
+use crate::hir::{Expr, ExprKind};
+use crate::image::Format;
+use crate::intrinsic::{self, INTRINSICS, Intrinsic, Known, Op};
+use crate::suggest::did_you_mean;
+use tapster_lang::ast::{self, Ident, Literal, PrintOp};
+use tapster_lang::{Diagnostic, Span};
+
+impl Builder<'_, '_> {
+    /// A call. What a probe knows of itself is a literal.
+    pub(super) fn call(&mut self, name: &Ident, args: &[ast::Expr], span: Span) -> Option<Expr> {
+        let overloads = self.names.overloads(&name.name, self.file);
+        let fitting = |id: &&usize| self.program.functions[**id].params == args.len();
+        let kind = match overloads.iter().find(fitting) {
+            Some(first) => {
+                let first = *first;
+                ExprKind::Call(first, args.iter().map(|arg| self.expr(arg)).collect())
+            }
+            None => match (overloads.first(), intrinsic::find(&name.name)) {
+                (None, Some(Intrinsic { op: Op::Known(known), params: [], .. })) if args.is_empty() => {
+                    return Some(self.known(*known, span));
+                }
+                (None, Some(found)) if found.params.len() == args.len() => {
+                    let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect();
+                    ExprKind::Intrinsic(found, args)
+                }
+                (None, None) => return self.refuse(self.unknown(name)),
+                (Some(other), _) => {
+                    return self.refuse(arity(name, self.program.functions[*other].params, args.len()));
+                }
+                (None, Some(found)) => return self.refuse(arity(name, found.params.len(), args.len())),
+            },
+        };
+        Some(Expr { at: name.span, ..Expr::new(kind, span) })
+    }
+
+    fn known(&self, known: Known, span: Span) -> Expr {
+        match known {
+            Known::Target => Expr::long(self.cx.options.target, span),
+            Known::OwnPid => Expr::long(self.cx.options.own_pid, span),
+            Known::ModuleName => Expr::text(b"tapster".to_vec(), span),
+        }
+    }
+
+    fn unknown(&self, name: &Ident) -> Diagnostic {
+        let known = || INTRINSICS.iter().map(|i| i.name).chain(self.names.function_names());
+        let near = crate::suggest::nearest(&name.name, known());
+        let similar = if near.is_empty() { String::new() } else { format!(" (similar: {})", near.join(", ")) };
+        let error = Diagnostic::error("check::no-function", format!("unresolved function {}{similar}", name.name))
+            .label(name.span, "no such function");
+        match did_you_mean(&name.name, known()) {
+            Some(help) => error.help(help),
+            None => error.help("README.md lists the functions this version has"),
+        }
+    }
+
+    /// A printing call.
+    pub(super) fn print(&mut self, op: PrintOp, args: &[ast::Expr], span: Span) -> Option<ExprKind> {
+        if let [arg] = args
+            && matches!(arg.kind, ast::ExprKind::HistLog(_) | ast::ExprKind::HistLinear(..))
+            && !op.format
+        {
+            // A histogram ends with a newline of its own: `println` adds none.
+            let arg = self.expr(arg);
+            if op.to_string {
+                return Some(arg.kind);
+            }
+            return Some(ExprKind::Print(self.add(format::plain(1, b"", false)), vec![arg]));
+        }
+        if op.char {
+            let args = args.iter().map(|arg| self.expr(arg)).collect();
+            let format = format::parse(b"%c", span).ok()?;
+            return Some(ExprKind::Print(self.add(format), args));
+        }
+        let (format, rest) = self.print_format(op, args, span)?;
+        let args: Vec<Expr> = rest.iter().map(|arg| self.expr(arg)).collect();
+        let format = self.add(format);
+        Some(if op.to_string { ExprKind::Format(format, args) } else { ExprKind::Print(format, args) })
+    }
+
+    fn add(&mut self, format: Format) -> usize {
+        self.program.formats.push(format);
+        self.program.formats.len() - 1
+    }
+
+    /// The format of a printing call, and the arguments that remain.
+    fn print_format<'e>(
+        &mut self,
+        op: PrintOp,
+        args: &'e [ast::Expr],
+        span: Span,
+    ) -> Option<(Format, &'e [ast::Expr])> {
+        let leading = |what: &str| {
+            Diagnostic::error("parse::format", format!("expected {what} as first argument"))
+                .label(span, "not a string literal")
+        };
+        let literal = args.first().and_then(|first| match &first.kind {
+            ast::ExprKind::Literal(Literal::String(bytes)) => Some((bytes, first.span)),
+            _ => None,
+        });
+        if op.format {
+            let Some((text, at)) = literal else { return self.refuse(leading("a format string")) };
+            let format = match format::parse(text, at) {
+                Ok(format) => format,
+                Err(diagnostic) => return self.refuse(diagnostic),
+            };
+            if format::arguments(&format).len() != args.len() - 1 {
+                return self.refuse(wrong_count(&format, args.len() - 1, span));
+            }
+            return Some((format, &args[1..]));
+        }
+        let (delimiter, rest): (&[u8], _) = match (op.delimited, literal) {
+            (false, _) => (b"", args),
+            (true, Some((text, _))) => (text, &args[1..]),
+            (true, None) => return self.refuse(leading("a delimiter")),
+        };
+        // Types are not known yet: inference decides between %d and %s.
+        Some((format::plain(rest.len(), delimiter, op.newline), rest))
+    }
+}
+
+fn arity(name: &Ident, takes: usize, given: usize) -> Diagnostic {
+    let message = format!("arity mismatch found (function '{}' takes {takes} args)", name.name);
+    Diagnostic::error("check::arguments", message).label(name.span, format!("called with {given}"))
+}
+
+fn wrong_count(format: &Format, given: usize, span: Span) -> Diagnostic {
+    let wanted = format::arguments(format).len();
+    Diagnostic::error("check::print-arguments", "Wrong number of args to formatted print operator")
+        .label(span, format!("the format takes {wanted}, {given} given"))
+}

@@ -1,0 +1,335 @@
+//! Divides kernel handlers: from the first thing that only user space can do, the rest of a handler goes on there.
+//!
+//! `if` is decided in the kernel as long as its condition can be; a loop goes over as a whole. What the rest reads of
+//! the kernel (`$p->f`, `kernel_string()`, `backtrace()`) is read before and captured with the variables it uses; facts
+//! of the task travel with every handoff. What would have to be read later is refused.
+
+use super::context::Context;
+use super::refine::same;
+use super::shape::Scope;
+use super::sides::{Refusal, Side};
+use crate::hir::walk::{expr_mut, handler_mut, stmt_mut, stmts_mut};
+use crate::hir::{
+    Expr, ExprKind, FunctionId, Handler, Handoff, Local, LocalId, Place, Program, Slot, Stmt, StmtKind, Target, reach,
+};
+use crate::host::LibraryFn;
+use crate::intrinsic::{Memory, Op, Sides};
+use tapster_lang::{Diagnostic, Span};
+
+/// Divides every kernel handler, and refuses what neither side can do.
+pub fn split(program: &mut Program, max: u32, cx: &mut Context) {
+    program.remembers_match = remembers_match(program);
+    let functions = functions(program, max);
+    for nth in 0..program.probes.len() {
+        if matches!(program.probes[nth].place, Place::Kernel { .. }) {
+            let handler = core::mem::take(&mut program.probes[nth].handler);
+            let mut splitter = Splitter { program, functions: &functions, probe: nth, max, locals: handler.locals };
+            let body = splitter.list(handler.body, &[]);
+            let locals = splitter.locals;
+            program.probes[nth].handler = Handler { locals, body };
+            capture(program, nth);
+        }
+    }
+    refuse(program, &functions, max, cx);
+}
+
+/// Whether anything calls `matched()`.
+fn remembers_match(program: &mut Program) -> bool {
+    let mut remembers = false;
+    for handler in program.handlers_mut() {
+        handler_mut(handler, &mut |e| {
+            let ExprKind::Intrinsic(intrinsic, _) = &e.kind else { return };
+            remembers |= intrinsic.op == Op::Library(LibraryFn::matched);
+        });
+    }
+    remembers
+}
+
+/// What a function, with those it calls, asks of a side.
+#[derive(Clone, Debug, Default)]
+struct Needs {
+    /// The first thing that only user space has.
+    user: Option<Refusal>,
+    /// The first thing that only the kernel has.
+    kernel: Option<Refusal>,
+}
+
+fn functions(program: &mut Program, max: u32) -> Vec<Needs> {
+    let count = program.functions.len();
+    let mut own: Vec<Needs> = Vec::with_capacity(count);
+    for id in 0..count {
+        let mut handler = core::mem::take(&mut program.functions[id].handler);
+        let mut needs = Needs {
+            user: refusals(program, &mut handler, max, true).into_iter().next(),
+            kernel: refusals(program, &mut handler, max, false).into_iter().next(),
+        };
+        program.functions[id].handler = handler;
+        if program.functions[id].recursive {
+            needs.user.get_or_insert_with(|| Refusal::new("recursion", program.functions[id].span));
+        }
+        own.push(needs);
+    }
+    (0..count)
+        .map(|id| {
+            let mut all = Needs::default();
+            for reached in reach::reached_from(program, vec![id]) {
+                all.user = all.user.or_else(|| own[reached].user.clone());
+                all.kernel = all.kernel.or_else(|| own[reached].kernel.clone());
+            }
+            all
+        })
+        .collect()
+}
+
+fn refusals(program: &Program, handler: &mut Handler, max: u32, in_kernel: bool) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    let locals = handler.locals.clone();
+    let side = Side::new(program, &locals, max, in_kernel);
+    stmts_mut(&mut handler.body, &mut |stmt| found.extend(side.stmt(&stmt.kind, stmt.span)));
+    handler_mut(handler, &mut |e| found.extend(side.expr(e)));
+    found
+}
+
+struct Splitter<'a> {
+    program: &'a mut Program,
+    functions: &'a [Needs],
+    probe: usize,
+    max: u32,
+    /// Variables of the handler; what is read ahead gets new ones.
+    locals: Vec<Local>,
+}
+
+impl Splitter<'_> {
+    /// Divides a list of statements that `rest` follows.
+    fn list(&mut self, stmts: Vec<Stmt>, rest: &[Stmt]) -> Vec<Stmt> {
+        let mut kernel = Vec::with_capacity(stmts.len());
+        let mut left = stmts.into_iter();
+        while let Some(mut stmt) = left.next() {
+            if !self.needs_user(&mut stmt) {
+                kernel.push(stmt);
+                continue;
+            }
+            let following = || left.as_slice().iter().chain(rest).cloned();
+            let span = stmt.span;
+            match stmt.kind {
+                StmtKind::Block(inner) => {
+                    let following: Vec<Stmt> = following().collect();
+                    kernel.extend(self.list(inner, &following));
+                }
+                StmtKind::If(cond, then, other) if !self.expr_needs_user(&cond) => {
+                    let following: Vec<Stmt> = following().collect();
+                    let mut branch = |stmt: Box<Stmt>| {
+                        let span = stmt.span;
+                        Box::new(Stmt { kind: StmtKind::Block(self.list(vec![*stmt], &following)), span })
+                    };
+                    let then = branch(then);
+                    let other = other.map(branch);
+                    kernel.push(Stmt { kind: StmtKind::If(cond, then, other), span });
+                }
+                kind => {
+                    let body: Vec<Stmt> = [Stmt { kind, span }].into_iter().chain(following()).collect();
+                    kernel.extend(self.hand_over(body, span));
+                    return kernel;
+                }
+            }
+        }
+        kernel
+    }
+
+    /// What the kernel does where user space goes on: reads ahead, then hands over.
+    fn hand_over(&mut self, mut body: Vec<Stmt>, span: Span) -> Vec<Stmt> {
+        let mut ahead = self.read_ahead(&mut body);
+        let number = self.program.handoffs.len();
+        let handler = Handler { locals: Vec::new(), body };
+        self.program.handoffs.push(Handoff { probe: self.probe, handler, captures: Vec::new() });
+        ahead.push(Stmt { kind: StmtKind::Handoff(number), span });
+        ahead
+    }
+
+    /// Replaces what the body reads of the kernel by variables; gives the assignments that fill them.
+    fn read_ahead(&mut self, body: &mut [Stmt]) -> Vec<Stmt> {
+        let fixed = Fixed::of(body);
+        let mut ahead: Vec<(Expr, LocalId)> = Vec::new();
+        let locals = &mut self.locals;
+        let Program { globals, functions, formats, .. } = &*self.program;
+        let max = self.max;
+        for stmt in body {
+            stmt_mut(stmt, &mut |e| {
+                if !of_the_kernel(&e.kind) || !fixed.holds(e) {
+                    return;
+                }
+                let known = ahead.iter().find(|(read, _)| same(read, e)).map(|(_, local)| *local);
+                let local = known.unwrap_or_else(|| {
+                    let shape = Scope { globals, functions, formats, locals, max }.shape(e);
+                    let slot = Slot { ty: e.ty, shape };
+                    let name = format!("captured {}", locals.len());
+                    locals.push(Local { name, span: e.span, slot, from: e.span, assigned: true });
+                    ahead.push((e.clone(), locals.len() - 1));
+                    locals.len() - 1
+                });
+                e.kind = ExprKind::Local(local);
+            });
+        }
+        ahead.into_iter().map(|(read, local)| assignment(local, read)).collect()
+    }
+
+    fn needs_user(&self, stmt: &mut Stmt) -> bool {
+        let side = self.side();
+        let mut needs = side.stmt(&stmt.kind, stmt.span).is_some();
+        stmts_mut(core::slice::from_mut(stmt), &mut |inner| needs |= side.stmt(&inner.kind, inner.span).is_some());
+        stmt_mut(stmt, &mut |e| needs |= self.one_needs_user(&side, e));
+        needs
+    }
+
+    fn expr_needs_user(&self, e: &Expr) -> bool {
+        let side = self.side();
+        let mut needs = false;
+        expr_mut(&mut e.clone(), &mut |e| needs |= self.one_needs_user(&side, e));
+        needs
+    }
+
+    fn one_needs_user(&self, side: &Side, e: &Expr) -> bool {
+        side.expr(e).is_some() || calls(e, self.program).any(|id| self.functions[id].user.is_some())
+    }
+
+    fn side(&self) -> Side<'_> {
+        Side::new(self.program, &self.locals, self.max, true)
+    }
+}
+
+fn calls<'p>(e: &Expr, program: &'p Program) -> impl Iterator<Item = FunctionId> + use<'p> {
+    let first = if let ExprKind::Call(first, _) = e.kind { Some(first) } else { None };
+    core::iter::successors(first, |id| program.functions[*id].next)
+}
+
+/// Whether an expression itself reads what a kernel probe stopped at.
+fn of_the_kernel(kind: &ExprKind) -> bool {
+    match kind {
+        ExprKind::Arg { .. } | ExprKind::Load(_) => true,
+        ExprKind::Intrinsic(intrinsic, _) => {
+            intrinsic.sides == Sides::Kernel || matches!(intrinsic.op, Op::ReadText(_) | Op::ReadNumber(..))
+        }
+        _ => false,
+    }
+}
+
+/// What statements do not change: reads of that can be made before them.
+struct Fixed {
+    locals: Vec<LocalId>,
+    globals: Vec<usize>,
+}
+
+impl Fixed {
+    /// Notes what statements change.
+    fn of(body: &mut [Stmt]) -> Fixed {
+        let mut changed = Fixed { locals: Vec::new(), globals: Vec::new() };
+        stmts_mut(body, &mut |stmt| match &stmt.kind {
+            StmtKind::Foreach(walk) => changed.locals.extend(walk.keys.iter().chain(&walk.value)),
+            StmtKind::Try { message, .. } => changed.locals.extend(message),
+            StmtKind::Delete(target) => changed.target(target),
+            _ => {}
+        });
+        for stmt in body {
+            stmt_mut(stmt, &mut |e| match &e.kind {
+                ExprKind::Assign(target, ..) | ExprKind::Step(target, ..) => changed.target(target),
+                ExprKind::Aggregate(global, ..) => changed.globals.push(*global),
+                _ => {}
+            });
+        }
+        changed
+    }
+
+    fn target(&mut self, target: &Target) {
+        match target {
+            Target::Local(local) => self.locals.push(*local),
+            Target::Global(global) | Target::Element(global, _) | Target::Slice(global, _) => {
+                self.globals.push(*global);
+            }
+        }
+    }
+
+    /// Whether an expression means the same before the statements.
+    fn holds(&self, e: &Expr) -> bool {
+        let mut holds = true;
+        expr_mut(&mut e.clone(), &mut |part| match &part.kind {
+            ExprKind::Local(local) => holds &= !self.locals.contains(local),
+            ExprKind::Global(global) | ExprKind::Element(global, _) => holds &= !self.globals.contains(global),
+            ExprKind::Assign(..) | ExprKind::Step(..) | ExprKind::Aggregate(..) | ExprKind::Call(..) => holds = false,
+            _ => {}
+        });
+        holds
+    }
+}
+
+fn assignment(local: LocalId, value: Expr) -> Stmt {
+    let (ty, span, at) = (value.ty, value.span, value.at);
+    let kind = ExprKind::Assign(Target::Local(local), None, Box::new(value));
+    Stmt { kind: StmtKind::Expr(Expr { kind, ty, span, at, pointee: None }), span }
+}
+
+/// Works out which variables each handoff of a probe takes along: those that it uses and the kernel's part sets.
+fn capture(program: &mut Program, probe: usize) {
+    let locals = program.probes[probe].handler.locals.clone();
+    let mut set = Fixed::of(&mut program.probes[probe].handler.body).locals;
+    set.sort_unstable();
+    set.dedup();
+    for handoff in program.handoffs.iter_mut().filter(|handoff| handoff.probe == probe) {
+        let mut used = Fixed::of(&mut handoff.handler.body).locals;
+        handler_mut(&mut handoff.handler, &mut |e| {
+            if let ExprKind::Local(local) = &e.kind {
+                used.push(*local);
+            }
+        });
+        handoff.captures = set.iter().copied().filter(|local| used.contains(local)).collect();
+        handoff.handler.locals = locals.clone();
+    }
+}
+
+/// Refuses what is left in the wrong place.
+fn refuse(program: &mut Program, functions: &[Needs], max: u32, cx: &mut Context) {
+    let mut found: Vec<(Refusal, &str)> = Vec::new();
+    let kernel = "where this handler goes on in user space";
+    for nth in 0..program.handoffs.len() {
+        let mut handler = core::mem::take(&mut program.handoffs[nth].handler);
+        found.extend(refusals(program, &mut handler, max, false).into_iter().map(|refusal| (refusal, kernel)));
+        found.extend(of_the_process(program, &mut handler).map(|refusal| (refusal, kernel)));
+        found.extend(called(program, &mut handler, functions).into_iter().map(|refusal| (refusal, kernel)));
+        program.handoffs[nth].handler = handler;
+    }
+    for nth in 0..program.probes.len() {
+        let mut handler = core::mem::take(&mut program.probes[nth].handler);
+        if let Place::User(_) = program.probes[nth].place {
+            let user = "in a handler that runs in user space";
+            found.extend(refusals(program, &mut handler, max, false).into_iter().map(|refusal| (refusal, user)));
+            found.extend(called(program, &mut handler, functions).into_iter().map(|refusal| (refusal, user)));
+        }
+        program.probes[nth].handler = handler;
+    }
+    for (Refusal { what, span, help }, place) in found {
+        let error = Diagnostic::error("check::side", format!("{what} cannot be had {place}"));
+        cx.report(error.label(span, "belongs to the kernel").help(help));
+    }
+}
+
+/// Reads of the process's memory: where the handler goes on, the process is another.
+fn of_the_process(program: &mut Program, handler: &mut Handler) -> impl Iterator<Item = Refusal> + use<> {
+    let mut found = Vec::new();
+    let mut look = |e: &mut Expr| {
+        if let ExprKind::Intrinsic(intrinsic, _) = &e.kind
+            && let Op::ReadText(Memory::User) | Op::ReadNumber(Memory::User, ..) = intrinsic.op
+        {
+            let (what, help) = (format!("{}()", intrinsic.name), super::sides::READ_BEFORE);
+            found.push(Refusal { what, span: e.span, help });
+        }
+    };
+    handler_mut(handler, &mut look);
+    for id in reach::reached_from(program, reach::callees(handler, program)) {
+        handler_mut(&mut program.functions[id].handler, &mut look);
+    }
+    found.into_iter()
+}
+
+/// What the functions that a handler calls need of the kernel.
+fn called(program: &Program, handler: &mut Handler, functions: &[Needs]) -> Vec<Refusal> {
+    reach::callees(handler, program).into_iter().filter_map(|id| functions[id].kernel.clone()).collect()
+}

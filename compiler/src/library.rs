@@ -1,0 +1,114 @@
+//! The library: functions, globals and aliases in the language itself, embedded in the binary.
+//!
+//! Only the files whose names a script uses are parsed, and then those whose names they use.
+
+use std::collections::HashSet;
+use tapster_lang::ast::{self, ExprKind, FunctionBody, Item, ProbePoint, Script};
+use tapster_lang::parse::parse;
+use tapster_lang::preprocess::{Environment, Macros};
+use tapster_lang::{Diagnostic, SourceMap};
+
+include!(concat!(env!("OUT_DIR"), "/tapset.rs"));
+
+/// The macros of the library that a text may use.
+pub fn macros(text: &[u8], sources: &mut SourceMap, environment: &Environment) -> Result<Macros, Vec<Diagnostic>> {
+    let mut macros = Macros::default();
+    let mut taken: HashSet<u16> = HashSet::new();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    for (at, _) in text.iter().enumerate().filter(|(_, byte)| **byte == b'@') {
+        let length = text[at + 1..].iter().take_while(|byte| is_name(byte)).count();
+        let name = core::str::from_utf8(&text[at..=at + length]).unwrap_or_default();
+        if let Some(file) = file_of(name)
+            && taken.insert(file)
+        {
+            let (name, text) = FILES[usize::from(file)];
+            let id = sources.add_bytes(format!("tapset/{name}"), text.as_bytes());
+            macros.add_file(id, sources, environment)?;
+        }
+    }
+    Ok(macros)
+}
+
+/// Adds the files of the library that scripts need, in the order in which they are found to be needed.
+pub fn complete(
+    scripts: &mut Vec<Script>,
+    sources: &mut SourceMap,
+    environment: &Environment,
+    macros: &Macros,
+) -> Result<(), Vec<Diagnostic>> {
+    let environment = Environment { user_script: false, ..*environment };
+    let mut taken: HashSet<u16> = HashSet::new();
+    let mut looked_at = 0;
+    while looked_at < scripts.len() {
+        let own = defined(&scripts[..]);
+        let mut wanted: Vec<u16> = Vec::new();
+        uses(&scripts[looked_at], &mut |name| {
+            if let Some(file) = file_of(name)
+                && !own.contains(name)
+                && taken.insert(file)
+            {
+                wanted.push(file);
+            }
+        });
+        for file in wanted {
+            let (name, text) = FILES[usize::from(file)];
+            let id = sources.add_bytes(format!("tapset/{name}"), text.as_bytes());
+            scripts.push(parse(id, sources, &environment, macros)?.script);
+        }
+        looked_at += 1;
+    }
+    Ok(())
+}
+
+fn file_of(name: &str) -> Option<u16> {
+    INDEX.binary_search_by_key(&name, |(known, _)| known).ok().map(|at| INDEX[at].1)
+}
+
+/// Names that the scripts define themselves: theirs win over the library's.
+fn defined(scripts: &[Script]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for item in scripts.iter().flat_map(|script| &script.items) {
+        match item {
+            Item::Global(global) => names.insert(global.name.name.clone()),
+            Item::Function(function) => names.insert(function.name.name.clone()),
+            _ => false,
+        };
+    }
+    names
+}
+
+/// Every name that a script calls, reads or probes.
+fn uses(script: &Script, name: &mut dyn FnMut(&str)) {
+    let point = |points: &[ProbePoint], name: &mut dyn FnMut(&str)| {
+        points.iter().filter_map(|point| point.components.first()).for_each(|first| name(&first.name.name));
+        for condition in points.iter().filter_map(|point| point.condition.as_ref()) {
+            crate::check::walk::expr(condition, &mut |e| named(e, name));
+        }
+    };
+    for item in &script.items {
+        let blocks: Vec<&ast::Block> = match item {
+            Item::Probe(probe) => {
+                point(&probe.points, name);
+                vec![&probe.body]
+            }
+            Item::Alias(alias) => {
+                point(&alias.points, name);
+                [&alias.body].into_iter().chain(&alias.after).collect()
+            }
+            Item::Function(ast::Function { body: FunctionBody::Script(body), .. }) => vec![body],
+            Item::Function(_) | Item::Global(_) | Item::EmbeddedC(_) => vec![],
+        };
+        for block in blocks {
+            crate::check::walk::exprs(block, &mut |e| named(e, name));
+        }
+    }
+}
+
+fn named(e: &ast::Expr, name: &mut dyn FnMut(&str)) {
+    match &e.kind {
+        ExprKind::Var(var) => name(var),
+        ExprKind::Index(array, _) | ExprKind::In(_, array) => name(&array.name),
+        ExprKind::Call(function, _) => name(&function.name),
+        _ => {}
+    }
+}

@@ -1,0 +1,220 @@
+//! Strings, and what prints them.
+
+use super::code::Addr;
+use super::handler::{Bound, Home, Lowerer};
+use super::plan::text_size;
+use super::target::{Foreign, PrintArg, Target, Text};
+use crate::hir::{self, Expr, ExprKind, Modify, Shape};
+use crate::image::Storage;
+use crate::intrinsic::{Intrinsic, Op};
+use cranelift_codegen::ir::{InstBuilder, Value};
+use tapster_lang::Span;
+
+impl<T: Target> Lowerer<'_, '_, T> {
+    /// A string.
+    pub(super) fn text(&mut self, e: &Expr) -> Text {
+        match &e.kind {
+            ExprKind::Text(bytes) => Text::Literal(bytes.clone()),
+            ExprKind::Local(local) => match self.frame.homes[*local] {
+                Home::Text(home, size) => Text::At(home, size),
+                Home::Word(variable) => Text::Stack(self.code.b.use_var(variable)),
+            },
+            ExprKind::Global(global) => self.global_text(*global),
+            ExprKind::Element(global, keys) => match self.element(*global, keys) {
+                Bound::Text(text) => text,
+                Bound::Word(word) | Bound::Stack(word) => Text::Stack(word),
+            },
+            ExprKind::Intrinsic(intrinsic, args) => self.intrinsic_text(e, intrinsic, args),
+            ExprKind::Call(..) => self.bound(e).text(),
+            ExprKind::Choose(cond, a, b) => self.choose_text(e, cond, a, b),
+            ExprKind::Concat(..) => {
+                let (size, mut parts) = (self.size_of(e), Vec::new());
+                flatten(e, &mut parts);
+                let home = self.target.text_temp(&mut self.code, size);
+                for (nth, part) in parts.into_iter().enumerate() {
+                    let text = self.text(part);
+                    match nth {
+                        0 => self.target.put_text(&mut self.code, &text, home, size, false),
+                        _ => self.target.append_text(&mut self.code, home, size, &text),
+                    }
+                }
+                Text::At(home, size)
+            }
+            ExprKind::Format(format, args) => {
+                let size = self.size_of(e);
+                let args = self.print_args(args);
+                let home = self.target.text_temp(&mut self.code, size);
+                self.target.format_text(&mut self.code, *format, &args, (home, size));
+                Text::At(home, size)
+            }
+            ExprKind::Histogram(global, keys) => {
+                let key = self.key(*global, keys);
+                let size = self.plan.max_string;
+                let home = self.target.text_temp(&mut self.code, size);
+                self.target.histogram_text(&mut self.code, *global, key, (home, size), e.at);
+                Text::At(home, size)
+            }
+            ExprKind::Assign(target, Some(Modify::Append), value) => self.append(target, value, e.span),
+            ExprKind::Assign(target, _, value) => {
+                let place = self.place(target);
+                let value = self.bound(value);
+                self.store(place, value.clone(), e.span);
+                value.text()
+            }
+            _ => unreachable!("types were checked"),
+        }
+    }
+
+    fn global_text(&mut self, global: hir::GlobalId) -> Text {
+        match self.plan.globals[global].storage {
+            Storage::Text { offset, size } => Text::At(self.target.state(&mut self.code, offset), size),
+            Storage::Long { .. } => Text::Stack(self.global_word(global)),
+            _ => Text::Literal(Vec::new()),
+        }
+    }
+
+    fn choose_text(&mut self, e: &Expr, cond: &Expr, a: &Expr, b: &Expr) -> Text {
+        let shape = self.scope().shape(e);
+        if shape == Shape::Stack {
+            let (yes, no) = (self.code.block(), self.code.block());
+            let (done, result) = self.code.block_with();
+            self.cond(cond, yes, no);
+            for (block, e) in [(yes, a), (no, b)] {
+                self.to(block);
+                let Bound::Stack(handle) = self.bound(e) else { unreachable!("shapes were joined") };
+                self.code.jump(done, &[handle]);
+            }
+            self.to(done);
+            return Text::Stack(result);
+        }
+        let size = text_size(shape, self.plan.max_string);
+        let home = self.target.text_temp(&mut self.code, size);
+        let (yes, no, done) = (self.code.block(), self.code.block(), self.code.block());
+        self.cond(cond, yes, no);
+        for (block, e) in [(yes, a), (no, b)] {
+            self.to(block);
+            let text = self.text(e);
+            self.target.put_text(&mut self.code, &text, home, size, false);
+            self.code.jump(done, &[]);
+        }
+        self.to(done);
+        Text::At(home, size)
+    }
+
+    pub(super) fn intrinsic_word(&mut self, intrinsic: &Intrinsic, args: &[Expr], at: Span) -> Value {
+        match intrinsic.op {
+            Op::Fact(fact, divisor) => {
+                let value = self.target.fact(&mut self.code, fact);
+                if divisor == 1 { value } else { self.code.b.ins().udiv_imm_u(value, divisor) }
+            }
+            Op::Library(function) => {
+                let args = self.print_args(args);
+                self.target.library(&mut self.code, function, &args, None, at)
+            }
+            Op::ReadNumber(memory, size, signed, fault) => {
+                let address = Addr::at(self.long(&args[0]));
+                self.target.read(&mut self.code, memory, address, (size, signed), (fault, at))
+            }
+            Op::Execname | Op::ReadText(_) | Op::Backtrace | Op::Point(_) | Op::Known(_) => {
+                unreachable!("types were checked")
+            }
+            Op::PrintStack | Op::Exit | Op::Abort | Op::Error => {
+                self.act(intrinsic, args, at);
+                self.code.k(0)
+            }
+        }
+    }
+
+    fn intrinsic_text(&mut self, e: &Expr, intrinsic: &Intrinsic, args: &[Expr]) -> Text {
+        match intrinsic.op {
+            Op::Execname => Text::Execname,
+            Op::Backtrace => Text::Stack(self.target.backtrace(&mut self.code)),
+            Op::ReadText(memory) => Text::Foreign(Foreign { memory, address: self.long(&args[0]), span: e.at }),
+            Op::Point(point) => self.target.point(&mut self.code, point),
+            Op::Library(function) => {
+                let size = self.size_of(e);
+                let args = self.print_args(args);
+                let home = self.target.text_temp(&mut self.code, size);
+                self.target.library(&mut self.code, function, &args, Some((home, size)), e.at);
+                Text::At(home, size)
+            }
+            Op::Fact(..) | Op::ReadNumber(..) | Op::PrintStack | Op::Exit | Op::Abort | Op::Error | Op::Known(_) => {
+                unreachable!("types were checked")
+            }
+        }
+    }
+
+    /// A function without result.
+    pub(super) fn act(&mut self, intrinsic: &Intrinsic, args: &[Expr], at: Span) {
+        match intrinsic.op {
+            Op::Exit => self.target.exit(&mut self.code),
+            Op::Abort => {
+                self.target.abort(&mut self.code);
+                self.after_leaving();
+            }
+            Op::Error => {
+                let message = self.text(&args[0]);
+                let size = self.size_of(&args[0]);
+                self.target.raise_text(&mut self.code, &message, size);
+                self.after_leaving();
+            }
+            Op::PrintStack => {
+                let handle = match self.text(&args[0]) {
+                    Text::Stack(handle) => handle,
+                    // A string is no stack: prints nothing, as an empty backtrace does.
+                    _ => self.code.k(0),
+                };
+                self.target.print_stack(&mut self.code, handle);
+            }
+            Op::Library(function) => {
+                let args = self.print_args(args);
+                self.target.library(&mut self.code, function, &args, None, at);
+            }
+            Op::Fact(..)
+            | Op::ReadNumber(..)
+            | Op::Execname
+            | Op::ReadText(_)
+            | Op::Backtrace
+            | Op::Point(_)
+            | Op::Known(_) => {
+                unreachable!("these have results")
+            }
+        }
+    }
+
+    /// What stands behind a call that never comes back is never reached, but may be the rest of an expression.
+    fn after_leaving(&mut self) {
+        let unreached = self.code.block();
+        self.to(unreached);
+    }
+
+    pub(super) fn print(&mut self, format: usize, args: &[Expr], at: Span) {
+        if let [Expr { kind: ExprKind::Histogram(global, keys), .. }] = args {
+            let key = self.key(*global, keys);
+            self.target.print_histogram(&mut self.code, *global, key, at);
+            return;
+        }
+        let values = self.print_args(args);
+        self.target.print(&mut self.code, format, &values, at);
+    }
+
+    fn print_args(&mut self, args: &[Expr]) -> Vec<PrintArg> {
+        let values = self.values(&args.iter().collect::<Vec<_>>()).into_iter().zip(args);
+        let values = values.map(|(value, arg)| match value {
+            Bound::Word(word) | Bound::Stack(word) => PrintArg::Long(word),
+            Bound::Text(text) => PrintArg::Text(text, self.size_of(arg)),
+        });
+        values.collect()
+    }
+}
+
+/// The strings of `a . b . c`, in order.
+fn flatten<'e>(e: &'e Expr, parts: &mut Vec<&'e Expr>) {
+    match &e.kind {
+        ExprKind::Concat(a, b) => {
+            flatten(a, parts);
+            flatten(b, parts);
+        }
+        _ => parts.push(e),
+    }
+}

@@ -1,0 +1,75 @@
+//! The functions of SystemTap's library that only user space has, one file a theme.
+//!
+//! What they do is told by their manual pages (`man function::NAME`, section 3stap); where those are silent, by the
+//! files of SystemTap's tapset that the functions name.
+
+pub mod number;
+pub mod process;
+pub mod session;
+pub mod text;
+
+use crate::run::Run;
+use std::borrow::Cow;
+use tapster_compiler::host::LibraryFn;
+
+/// The arguments of a call.
+pub trait Arguments<'a> {
+    /// The n-th argument, a number.
+    fn long(&self, nth: usize) -> i64;
+    /// The n-th argument, a string without its NUL.
+    fn text(&self, nth: usize) -> &'a [u8];
+}
+
+/// What a function gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// Nothing.
+    Nothing,
+    /// A number.
+    Long(i64),
+    /// A string.
+    Text(Cow<'a, [u8]>),
+}
+
+/// The message of a run-time error.
+pub type Refusal = Cow<'static, str>;
+
+/// Calls a function; a string that it gives shall have no more than `most` bytes, or is cut.
+pub fn call<'a>(
+    run: &'a mut Run,
+    function: LibraryFn,
+    args: &impl Arguments<'a>,
+    most: usize,
+) -> Result<Answer<'a>, Refusal> {
+    use Answer::{Long, Nothing};
+    let text = |text: &'a [u8]| Answer::Text(Cow::Borrowed(text));
+    let owned = |text: Vec<u8>| Answer::Text(Cow::Owned(text));
+    Ok(match function {
+        LibraryFn::strlen => Long(args.text(0).len() as i64),
+        LibraryFn::substr => text(text::substr(args.text(0), args.long(1), args.long(2))),
+        LibraryFn::stringat => Long(text::stringat(args.text(0), args.long(1))?),
+        LibraryFn::isinstr => Long(text::find(args.text(0), args.text(1)).is_some().into()),
+        LibraryFn::strpos => Long(text::find(args.text(0), args.text(1)).map_or(-1, |at| at as i64)),
+        LibraryFn::str_replace => owned(text::replace(args.text(0), args.text(1), args.text(2))),
+        LibraryFn::string_quoted => owned(text::escape(args.text(0), most, true)),
+        LibraryFn::text_str => owned(text::escape(args.text(0), most, false)),
+        LibraryFn::text_strn => owned(text::escape_some(args.text(0), args.long(1), args.long(2) != 0, most)),
+        LibraryFn::tokenize => text(run.tokens.next(args.text(0), args.text(1))),
+        LibraryFn::matched => text(text::group(&run.regexes, args.long(0))?),
+        LibraryFn::strtol => Long(number::strtol(args.text(0), args.long(1))),
+        LibraryFn::ctime => owned(number::ctime(args.long(0))?),
+        LibraryFn::errno_str => owned(number::errno_str(args.long(0))),
+        LibraryFn::log => {
+            session::log(run, args.text(0));
+            Nothing
+        }
+        LibraryFn::warn => {
+            session::warn(run, args.text(0));
+            Nothing
+        }
+        LibraryFn::system => {
+            run.commands.add(args.text(0));
+            Nothing
+        }
+    })
+}

@@ -1,0 +1,165 @@
+//! Compares what both sides did with what the language says, and says who is wrong.
+
+use crate::oracle::{self, Expected};
+use crate::sample::Sample;
+use crate::show::show;
+use crate::sides::{Refusal, Seen, Side, Workbench};
+use std::fmt::Write;
+use tapster_lang::SourceMap;
+use tapster_lang::diagnostic::describe_token_at;
+
+/// What became of a sample.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// All three agree.
+    Agreed {
+        /// Whether the kernel did all of it.
+        in_kernel: bool,
+    },
+    /// It is no good: it goes on for too long.
+    TooLong,
+    /// The kernel's side says that a handler is too large for eBPF, which is an answer.
+    TooLarge,
+    /// They do not agree.
+    Failed(Failure),
+}
+
+/// A disagreement.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What it is, so that a smaller program fails in the same way.
+    pub kind: Kind,
+    /// Who said or did what.
+    pub report: String,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The verifier rejected it.
+    Verifier,
+    /// The compiler refused it.
+    Compiler(Side),
+    /// It could not be run.
+    Other(Side),
+    /// The compiler or the runtime gave up.
+    Panic(Side),
+    /// It does something else.
+    Wrong {
+        /// In user space.
+        user: bool,
+        /// In the kernel.
+        kernel: bool,
+    },
+}
+
+/// Tries a sample.
+pub fn judge(bench: &Workbench, sample: &mut Sample) -> (String, Verdict) {
+    let text = show(sample);
+    let Some(expected) = oracle::run(sample, &bench.task) else { return (text, Verdict::TooLong) };
+    let sides = [Side::User, Side::Kernel];
+    let mut seen = Vec::new();
+    for side in sides {
+        match bench.run(sample, &text, side) {
+            Ok(what) => seen.push(what),
+            Err(refusal) => return (text, not_run(side, refusal)),
+        }
+    }
+    let aspects = Aspects::of(&expected, &text);
+    let wrong = [0, 1].map(|nth: usize| aspects.complaint(&seen[nth], seen[1].handed_over, expected.cut));
+    let [user, kernel] = wrong.each_ref().map(Option::is_some);
+    if !user && !kernel {
+        return (text, Verdict::Agreed { in_kernel: !seen[1].handed_over });
+    }
+    let mut report = match (user, kernel) {
+        (true, true) if same(&seen[0], &seen[1]) => {
+            "both sides agree with each other and not with the language: shared lowering, or the oracle\n".to_owned()
+        }
+        (true, true) => "both sides are wrong, each in its own way\n".to_owned(),
+        (true, false) => "user space is wrong, the kernel is right\n".to_owned(),
+        (false, _) => "the kernel is wrong, user space is right\n".to_owned(),
+    };
+    for (side, complaint) in sides.iter().zip(wrong) {
+        if let Some(complaint) = complaint {
+            let _ = write!(report, "{}:\n{complaint}", side.name());
+        }
+    }
+    (text, Verdict::Failed(Failure { kind: Kind::Wrong { user, kernel }, report }))
+}
+
+fn same(a: &Seen, b: &Seen) -> bool {
+    (&a.out, &a.left, &a.said) == (&b.out, &b.left, &b.said)
+}
+
+fn not_run(side: Side, refusal: Refusal) -> Verdict {
+    let name = side.name();
+    let (kind, report) = match refusal {
+        Refusal::Compiler(said) if said.contains("cannot be compiled to eBPF") => return Verdict::TooLarge,
+        Refusal::Verifier(log) => (Kind::Verifier, format!("the verifier rejects it:\n{log}\n")),
+        Refusal::Compiler(said) => (Kind::Compiler(side), format!("the compiler refuses it for {name}:\n{said}\n")),
+        Refusal::Other(said) => (Kind::Other(side), format!("it cannot be run in {name}: {said}\n")),
+        Refusal::Panic(said) => (Kind::Panic(side), format!("panicked, for {name}: {said}\n")),
+    };
+    Verdict::Failed(Failure { kind, report })
+}
+
+/// What is compared, as the language says it must be.
+struct Aspects {
+    out: Vec<u8>,
+    left: Vec<Vec<u8>>,
+    said: Vec<String>,
+}
+
+impl Aspects {
+    fn of(expected: &Expected, text: &str) -> Aspects {
+        let said = expected.fault.as_ref().map_or_else(Vec::new, |fault| {
+            let mut sources = SourceMap::new();
+            sources.add("differential.stp", text);
+            let near = describe_token_at(&sources, fault.position);
+            let message = String::from_utf8_lossy(&fault.message);
+            vec![format!("ERROR: {message} near {near}"), "WARNING: Number of errors: 1, skipped probes: 0".into()]
+        });
+        Aspects { out: expected.out.clone(), left: expected.left.clone(), said }
+    }
+
+    /// What is wrong with what a side did. A statistic to which both sides of the boundary added has its variance put
+    /// together of two parts, which rounds differently; a string that fills its place may be counted as cut.
+    fn complaint(&self, seen: &Seen, handed_over: bool, cut: bool) -> Option<String> {
+        let mut text = String::new();
+        let lines = |out: &[u8]| -> Vec<String> { out.split(|b| *b == b'\n').map(shown).collect() };
+        differences("prints", &lines(&self.out), &lines(&seen.out), &mut text);
+        let left = |lines: &[Vec<u8>]| -> Vec<String> {
+            let variance = |line: &&Vec<u8>| handed_over && shown(line).contains("@variance");
+            lines.iter().filter(|line| !variance(line)).map(|line| shown(line)).collect()
+        };
+        differences("leaves behind", &left(&self.left), &left(&seen.left), &mut text);
+        let lost: Vec<&String> = seen.losses.iter().filter(|loss| !(cut && loss.contains("cut to"))).collect();
+        let said: Vec<String> =
+            seen.said.iter().filter(|line| !seen.losses.iter().any(|l| line.contains(l))).cloned().collect();
+        differences("says", &self.said, &said, &mut text);
+        for loss in lost {
+            let _ = writeln!(text, "  loses: {loss}");
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// Writes lines that only one of two lists has.
+fn differences(what: &str, expected: &[String], seen: &[String], text: &mut String) {
+    if expected == seen {
+        return;
+    }
+    let alike = expected.iter().zip(seen).take_while(|(a, b)| a == b).count();
+    let end = expected.iter().rev().zip(seen.iter().rev()).take_while(|(a, b)| a == b).count();
+    let end = end.min(expected.len().min(seen.len()) - alike);
+    let _ = writeln!(text, "  {what}, after {alike} lines that are right:");
+    for (name, list) in [("expected", expected), ("seen    ", seen)] {
+        for line in list[alike..list.len() - end].iter().take(20) {
+            let _ = writeln!(text, "    {name} {line}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Runs a program on a side: through the whole compiler behind its types, and a session that ends at once.
+
+use crate::ending;
+use crate::oracle::Task;
+use crate::sample::Sample;
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+use tapster_compiler::check::{Checked, Options, settle};
+use tapster_compiler::hir::{Place, Probe, Program};
+use tapster_compiler::image::{Attach, Image, When};
+use tapster_compiler::kernel::btf::Btf;
+use tapster_compiler::kernel::{self, KernelFacts};
+use tapster_compiler::world::World;
+use tapster_compiler::{compile, emit};
+use tapster_lang::diagnostic::describe_token_at;
+use tapster_lang::{Diagnostic, SourceMap, Span};
+use tapster_runtime::{LoadError, Machine, Session, host};
+
+/// What the handler's probe point is called, whatever it is.
+const POINT: &str = "begin";
+
+/// Where a handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Cranelift.
+    User,
+    /// eBPF, run once by `BPF_PROG_TEST_RUN`.
+    Kernel,
+}
+
+impl Side {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::User => "user space",
+            Side::Kernel => "the kernel",
+        }
+    }
+}
+
+/// What can be seen of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What it printed.
+    pub out: Vec<u8>,
+    /// What it left behind: lines, sorted.
+    pub left: Vec<Vec<u8>>,
+    /// What it said on standard error.
+    pub said: Vec<String>,
+    /// What it lost.
+    pub losses: Vec<String>,
+    /// Whether user space did a part of a kernel handler.
+    pub handed_over: bool,
+}
+
+/// Why there is nothing to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The verifier rejected it: the last lines of its log.
+    Verifier(String),
+    /// The compiler refuses it, and says so.
+    Compiler(String),
+    /// Something else.
+    Other(String),
+    /// The compiler or the runtime gave up.
+    Panic(String),
+}
+
+/// What all runs share.
+pub struct Workbench {
+    machine: Machine,
+    facts: KernelFacts,
+    /// The task that handlers run in.
+    pub task: Task,
+}
+
+impl Workbench {
+    /// For this thread, whose name and number handlers see.
+    pub fn new() -> Workbench {
+        let machine = Machine::new();
+        let facts = kernel::facts(machine.btf("vmlinux").and_then(Btf::new).as_ref());
+        Workbench { machine, facts, task: task() }
+    }
+
+    /// Runs a sample, whose places are those of `text`, on a side.
+    pub fn run(&self, sample: &Sample, text: &str, side: Side) -> Result<Seen, Refusal> {
+        let attempt = AssertUnwindSafe(|| self.try_to_run(sample, text, side));
+        catch_unwind(attempt).unwrap_or_else(|panic| {
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(Refusal::Panic(message.unwrap_or_default()))
+        })
+    }
+
+    fn try_to_run(&self, sample: &Sample, text: &str, side: Side) -> Result<Seen, Refusal> {
+        let mut sources = SourceMap::new();
+        sources.add("differential.stp", text);
+        let image = self.image(sample, side, &sources).map_err(|errors| refused(&errors, &sources))?;
+        let handed_over = !image.handoffs.is_empty();
+        let (out, err) = (Shown::default(), Shown::default());
+        let options = tapster_runtime::Options {
+            timeout: Some(Duration::ZERO),
+            place: Box::new(move |position| describe_token_at(&sources, position)),
+            out: Box::new(out.clone()),
+            err: Box::new(err.clone()),
+            ..tapster_runtime::Options::default()
+        };
+        let begun = Session::load(image, options).map_err(not_loaded)?.begin();
+        let running = begun.run_once().map_err(|error| Refusal::Other(format!("BPF_PROG_TEST_RUN: {error}")))?;
+        let outcome = running.run().finish();
+        let (out, left) = divide(&out.0.borrow());
+        let said = String::from_utf8_lossy(&err.0.borrow()).lines().map(str::to_owned).collect();
+        Ok(Seen { out, left, said, losses: outcome.losses, handed_over })
+    }
+
+    /// The program that a side is given, as eBPF where it has any.
+    pub fn listing(&self, sample: &Sample, text: &str, side: Side) -> String {
+        let mut sources = SourceMap::new();
+        sources.add("differential.stp", text);
+        let image = catch_unwind(AssertUnwindSafe(|| self.image(sample, side, &sources)));
+        image.ok().and_then(Result::ok).map_or_else(String::new, |image| emit::bpf(&image, &sources))
+    }
+
+    fn image(&self, sample: &Sample, side: Side, sources: &SourceMap) -> Result<Image, Vec<Diagnostic>> {
+        let options = Options { max_string: sample.max_string, elide: false, display: false, ..Options::default() };
+        let mut program = program(sample, side);
+        settle(&mut program, &self.machine, &options)?;
+        let mut checked = Checked { program, facts: self.facts, ..Checked::default() };
+        let lowered = compile::lower_checked(&mut checked, &options);
+        compile::image(&checked, lowered, sources, &self.machine, &host::table())
+    }
+}
+
+fn program(sample: &Sample, side: Side) -> Program {
+    let place = match side {
+        Side::User => Place::User(When::Begin(0)),
+        Side::Kernel => {
+            let attach = Attach::RawTracepoint { name: "sys_enter".into() };
+            Place::Kernel { attach, why: Vec::new() }
+        }
+    };
+    let mut formats = sample.formats.clone();
+    let ending = ending::handler(sample, &mut formats);
+    let probe = |place, handler| Probe { point: POINT.into(), name: POINT.into(), span: Span::NONE, place, handler };
+    let probes = vec![
+        probe(place, sample.handler.clone()),
+        probe(Place::User(When::End(0)), ending.clone()),
+        probe(Place::User(When::Error(0)), ending),
+    ];
+    Program {
+        globals: sample.globals.clone(),
+        functions: sample.functions.clone(),
+        probes,
+        formats,
+        regexes: sample.regexes.clone(),
+        ..Program::default()
+    }
+}
+
+/// What programs that run on this thread, on either side, learn of their task. SystemTap's handlers run in `stapio`,
+/// whose name a session takes.
+fn task() -> Task {
+    // SAFETY: these cannot fail and touch no memory.
+    let (tid, uid, gid) = unsafe { (libc::gettid(), libc::getuid(), libc::getgid()) };
+    let pid = std::process::id().into();
+    Task {
+        numbers: vec![("pid", pid), ("tid", tid.into()), ("uid", uid.into()), ("gid", gid.into())],
+        texts: vec![("execname", b"stapio".to_vec()), ("pp", POINT.into()), ("pn", POINT.into())],
+    }
+}
+
+fn refused(errors: &[Diagnostic], sources: &SourceMap) -> Refusal {
+    use tapster_lang::diagnostic::{Format, render_all};
+    Refusal::Compiler(render_all(errors, sources, Format::Stap, false, 120))
+}
+
+fn not_loaded(error: LoadError) -> Refusal {
+    match error {
+        LoadError::Rejected(rejection) => Refusal::Verifier(rejection.tail(25).to_owned()),
+        other => Refusal::Other(other.to_string()),
+    }
+}
+
+/// What a program printed, and what its end says it left behind.
+fn divide(out: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let mark = format!("{}\n", ending::MARK).into_bytes();
+    let Some(at) = out.windows(mark.len()).rposition(|window| window == mark) else {
+        return (out.to_vec(), vec![b"the end never ran".to_vec()]);
+    };
+    let rest = &out[at + mark.len()..];
+    let mut left: Vec<Vec<u8>> = rest.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    left.retain(|line| !line.is_empty());
+    left.sort();
+    (out[..at].to_vec(), left)
+}
+
+/// Output that stays here.
+#[derive(Clone, Default)]
+struct Shown(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
