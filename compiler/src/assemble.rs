@@ -10,6 +10,7 @@ use crate::lower::{KernelHandler, Lowered, home_size, map_name};
 use crate::native;
 use crate::world::Features;
 use tapster_lang::{Diagnostic, SourceMap};
+use tapster_runtime_ebpf::limits;
 use tapster_runtime_ebpf::record::event;
 
 /// Compiles every handler and makes the image.
@@ -112,6 +113,9 @@ fn kernel_program(
         _ if index == PTRADD => Symbol::Pseudo(Pseudo::PtrAdd),
         _ => Symbol::Pseudo(Pseudo::PtrChk),
     };
+    if handler.memory > limits::PERCPU_VALUE {
+        return Err(CompileError::Memory { bytes: handler.memory });
+    }
     let options = bpf::Options { cpu_v4: features.cpu_v4 };
     let functions = core::iter::once(&handler.func).chain(&handler.callbacks);
     let codes: Vec<bpf::Code> =

@@ -133,6 +133,8 @@ pub struct Global {
     pub in_kernel: bool,
     /// How many kernel handlers write it: more than one may nest on one CPU.
     pub kernel_writers: u32,
+    /// Whether user handlers add to it while kernel handlers run: a statistic that the kernel does not see all of.
+    pub added_in_user: bool,
 }
 
 impl Global {

@@ -99,6 +99,8 @@ struct File {
     start: u32,
     /// Offsets at which lines start, computed when the first place is asked for.
     lines: OnceLock<Vec<u32>>,
+    /// Whether characters stand for bytes that are no text, found out likewise.
+    has_bytes: OnceLock<bool>,
     expanded: Option<Expanded>,
 }
 
@@ -119,6 +121,14 @@ impl File {
     fn line_at(&self, offset: u32) -> (usize, u32) {
         let line = self.lines().partition_point(|start| *start <= offset) - 1;
         (line, self.lines()[line])
+    }
+
+    /// How many bytes were typed between two offsets. Nothing is read where each is one, as nearly everywhere.
+    fn original_len(&self, start: u32, end: u32) -> u32 {
+        match self.has_bytes.get_or_init(|| self.text.contains(bytes::is_escape)) {
+            true => bytes::original_len(&self.text[start as usize..end as usize]) as u32,
+            false => end - start,
+        }
     }
 
     fn line_text(&self, line: usize) -> &str {
@@ -157,7 +167,7 @@ impl SourceMap {
         if text.len() > room {
             text.truncate((0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
         }
-        self.files.push(File { name, text, start, lines: OnceLock::new(), expanded });
+        self.files.push(File { name, text, start, lines: OnceLock::new(), has_bytes: OnceLock::new(), expanded });
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -194,7 +204,7 @@ impl SourceMap {
         let Some(file) = self.file(pos) else { return Location { file: "", line: 0, column: 0 } };
         let offset = file.boundary(pos);
         let (line, start) = file.line_at(offset);
-        let column = bytes::original_len(&file.text[start as usize..offset as usize]) as u32 + 1;
+        let column = file.original_len(start, offset) + 1;
         Location { file: &file.name, line: line as u32 + 1, column }
     }
 

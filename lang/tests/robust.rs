@@ -127,6 +127,8 @@ fn macros_without_end_are_an_error() {
         doubling += &format!("@define m{level} %( @m{0} @m{0} %)\n", level - 1);
     }
     assert_eq!(survive((doubling + "probe begin { @m39 }").as_bytes()), Some("parse::macro-limit"));
+    let long = format!("@define m %( \"{}\" %) probe begin {{ {} }}", "x".repeat(1 << 20), "print(@m) ".repeat(10_000));
+    assert_eq!(survive(long.as_bytes()), Some("parse::macro-limit"));
     let nested = "@define f(x) %( @x %) probe begin { ".to_owned() + &"@f(".repeat(30_000);
     survive(nested.as_bytes());
     survive("%( 1 == 1 %? ".repeat(50_000).as_bytes());

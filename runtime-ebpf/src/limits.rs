@@ -14,5 +14,7 @@ pub const MAXACTION: u32 = 1000;
 pub const TASK_COMM_LEN: u32 = 16;
 /// Strings up to this bound lie in a key as bytes; wider ones are interned ([`crate::intern`]).
 pub const INLINE_KEY_TEXT: u32 = 64;
+/// Bytes of a value on one CPU: `PCPU_MIN_UNIT_SIZE` of include/linux/percpu.h.
+pub const PERCPU_VALUE: u32 = 32 << 10;
 /// Bytes of an eBPF program's stack: `MAX_BPF_STACK` of include/linux/filter.h.
 pub const BPF_STACK: u32 = 512;

@@ -12,6 +12,8 @@ const NAME_BYTES_MAX: usize = 127;
 /// A line number has 22 bits, a column 10.
 const LINE_MAX: u32 = (1 << 22) - 1;
 const COLUMN_MAX: u32 = (1 << 10) - 1;
+/// Bytes that are kept of a line's text, which tools show above its instructions.
+const LINE_TEXT_MAX: usize = 512;
 
 const KIND_INT: u32 = 1;
 const KIND_PTR: u32 = 2;
@@ -254,7 +256,8 @@ impl Btf {
 
     fn line(&mut self, insn_off: u32, line: SourceLine) -> LineInfo {
         let line_col = line.line.min(LINE_MAX) << 10 | line.column.min(COLUMN_MAX);
-        LineInfo { insn_off, file_name_off: self.string(line.file), line_off: self.string(line.text), line_col }
+        let text = &line.text[..line.text.floor_char_boundary(LINE_TEXT_MAX)];
+        LineInfo { insn_off, file_name_off: self.string(line.file), line_off: self.string(text), line_col }
     }
 
     /// The blob as the kernel takes it.

@@ -1,6 +1,7 @@
 //! Why a function cannot become eBPF.
 use super::{Code, STACK_BYTES_MAX};
 use std::fmt;
+use tapster_runtime_ebpf::limits::PERCPU_VALUE;
 
 /// Why a function cannot become eBPF. Lowering keeps to what the back end translates, so all but the sizes are our own bugs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub enum CompileError {
         /// Bytes the kernel adds for [`Pseudo::MayGoto`](super::Pseudo::MayGoto).
         kernel: u32,
     },
+    /// More working memory than a value of a per-CPU map may have.
+    Memory {
+        /// Bytes of it.
+        bytes: u32,
+    },
     /// A jump beyond 16 bits on a target without far jumps.
     JumpTooFar {
         /// Instructions in the function.
@@ -58,6 +64,9 @@ impl fmt::Display for CompileError {
                 let total = slots + spills + kernel;
                 write!(f, "{total} bytes of stack, of which eBPF has {STACK_BYTES_MAX}: ")?;
                 write!(f, "{slots} for variables, {spills} for spilled registers, {kernel} for `may_goto`")
+            }
+            Self::Memory { bytes } => {
+                write!(f, "{bytes} bytes of working memory for strings, of which a program has {PERCPU_VALUE}")
             }
             Self::JumpTooFar { insns } => {
                 write!(

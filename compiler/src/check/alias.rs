@@ -6,10 +6,18 @@ use tapster_lang::ast::{Alias, Block, Component, Expr, Item, ProbePoint, Script}
 use tapster_lang::preprocess::glob;
 use tapster_lang::{Diagnostic, Span};
 
+/// Expansions of one point: aliases of aliases can double with every level.
+const STEPS_MAX: usize = 10_000;
+/// Aliases within each other.
+const NESTING_MAX: usize = 256;
+
+/// An alias's name, the alias and its file.
+type Named<'s> = (&'s [Component], &'s Alias, usize);
+
 /// All aliases, by the first part of their names.
 #[derive(Debug, Default)]
 pub struct Aliases<'s> {
-    by_first: HashMap<&'s str, Vec<(&'s [Component], &'s Alias, usize)>>,
+    by_first: HashMap<&'s str, Vec<Named<'s>>>,
 }
 
 /// A point that is no alias, with what its aliases add.
@@ -23,6 +31,15 @@ pub struct Expanded<'s> {
     pub after: Vec<(&'s Block, usize)>,
     /// Conditions, all of which must hold.
     pub conditions: Vec<(Expr, usize)>,
+}
+
+/// The way from one point to all that it stands for.
+struct Walk<'s, 'w, 'c> {
+    cx: &'w mut Context<'c>,
+    /// The aliases that are being expanded, each within the one before.
+    path: Vec<Span>,
+    found: Vec<Expanded<'s>>,
+    steps: usize,
 }
 
 impl<'s> Aliases<'s> {
@@ -50,28 +67,37 @@ impl<'s> Aliases<'s> {
     pub fn expand(&self, point: &ProbePoint, file: usize, cx: &mut Context) -> Vec<Expanded<'s>> {
         let conditions = point.condition.iter().map(|e| (e.clone(), file)).collect();
         let start = Expanded { point: point.clone(), before: Vec::new(), after: Vec::new(), conditions };
-        let mut found = Vec::new();
-        self.expand_one(start, &mut Vec::new(), &mut found, cx);
-        found
+        let mut walk = Walk { cx, path: Vec::new(), found: Vec::new(), steps: 0 };
+        self.expand_one(start, &mut walk);
+        if walk.steps <= STEPS_MAX {
+            return walk.found;
+        }
+        let message = format!("more than {STEPS_MAX} aliases behind one probe point, or {NESTING_MAX} within each other");
+        cx.report(Diagnostic::error("check::too-large", message).label(point.span, "stands for too many points"));
+        Vec::new()
     }
 
-    fn expand_one(&self, asked: Expanded<'s>, path: &mut Vec<Span>, found: &mut Vec<Expanded<'s>>, cx: &mut Context) {
+    fn expand_one(&self, asked: Expanded<'s>, walk: &mut Walk<'s, '_, '_>) {
         let matching = self.matching(&asked.point);
         if matching.is_empty() {
-            found.push(asked);
+            walk.found.push(asked);
             return;
         }
         for (names, alias, file) in matching {
-            if path.contains(&alias.span) {
+            if walk.path.contains(&alias.span) {
                 let name = name_of(names);
-                cx.report(
+                walk.cx.report(
                     Diagnostic::error("check::alias-loop", format!("recursive loop in alias expansion of {name}"))
                         .label(alias.names.first().map_or(alias.span, |n| n.span), "leads back to itself"),
                 );
                 continue;
             }
-            path.push(alias.span);
+            walk.path.push(alias.span);
             for point in &alias.points {
+                walk.steps += if walk.path.len() > NESTING_MAX { STEPS_MAX + 1 } else { 1 };
+                if walk.steps > STEPS_MAX {
+                    return;
+                }
                 let mut next = asked.clone();
                 next.add_blocks(alias, file);
                 next.conditions.extend(point.condition.iter().map(|e| (e.clone(), file)));
@@ -83,16 +109,17 @@ impl<'s> Aliases<'s> {
                     condition: None,
                     span: asked.point.span,
                 };
-                self.expand_one(next, path, found, cx);
+                self.expand_one(next, walk);
             }
-            path.pop();
+            walk.path.pop();
         }
     }
 
     /// The aliases whose names a point starts with.
-    fn matching(&self, point: &ProbePoint) -> Vec<(&'s [Component], &'s Alias, usize)> {
+    fn matching(&self, point: &ProbePoint) -> Vec<Named<'s>> {
         let first = point.components.first().map_or("", |c| c.name.name.as_str());
-        let fits = |(names, ..): &&(&'s [Component], &'s Alias, usize)| starts_with(&point.components, names);
+        let spanning = point.components.iter().position(|part| part.name.name.contains("**"));
+        let fits = |(names, ..): &&Named<'s>| starts_with(&point.components, spanning, names);
         if first.contains('*') || first.contains('?') {
             let mut all: Vec<_> = self.by_first.values().flatten().filter(fits).copied().collect();
             all.sort_by_key(|(_, alias, _)| alias.span.start);
@@ -114,12 +141,13 @@ impl<'s> Expanded<'s> {
     }
 }
 
-fn starts_with(point: &[Component], names: &[Component]) -> bool {
+/// Whether a point starts with an alias's name; `spanning` is its part with `**`, if any.
+fn starts_with(point: &[Component], spanning: Option<usize>, names: &[Component]) -> bool {
     let fits = |(part, name): (&Component, &Component)| {
         part.arg.is_none() && glob(part.name.name.as_bytes(), name.name.name.as_bytes())
     };
     // `**` spans parts: the dotted rest is compared as a whole.
-    if let Some(at) = point.iter().position(|part| part.name.name.contains("**")) {
+    if let Some(at) = spanning {
         let dotted = |parts: &[Component]| name_of(parts);
         return point.len() == at + 1 && glob(dotted(point).as_bytes(), dotted(names).as_bytes());
     }

@@ -57,6 +57,9 @@ impl Builder<'_, '_> {
 
     fn try_expr(&mut self, e: &ast::Expr) -> Option<Expr> {
         use ast::ExprKind as Ast;
+        if let Err(error) = self.cx.count_expression(e.span) {
+            return self.refuse(error);
+        }
         let kind = match &e.kind {
             Ast::Literal(Literal::Number(number)) => return Some(Expr::long(*number, e.span)),
             Ast::Literal(Literal::String(bytes)) => return Some(Expr::text(bytes.clone(), e.span)),

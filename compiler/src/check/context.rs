@@ -5,6 +5,8 @@ use tapster_lang::{Diagnostic, Severity, Span};
 
 /// How many errors are worth reading; as many as the parser reports.
 const ERRORS_MAX: usize = 100;
+/// Expressions of all handlers, with a copy for each place a probe stands at: some hundred bytes each.
+const EXPRESSIONS_MAX: usize = 1_000_000;
 
 /// Limits and choices of a run, as the command line gives them.
 #[derive(Clone, Debug)]
@@ -80,9 +82,26 @@ pub struct Context<'a> {
     /// What SystemTap finds only when it translates: said where nothing else is wrong, and a script may be listed in
     /// spite of it.
     pub late: Vec<Diagnostic>,
+    /// Expressions built so far.
+    expressions: usize,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// Of a script of which nothing is known yet.
+    pub fn new(world: &'a dyn World, options: &'a Options) -> Context<'a> {
+        Context { world, options, diagnostics: Vec::new(), late: Vec::new(), expressions: 0 }
+    }
+
+    /// Counts one more expression, of which there can be only so many.
+    pub fn count_expression(&mut self, at: Span) -> Result<(), Diagnostic> {
+        self.expressions += 1;
+        if self.expressions <= EXPRESSIONS_MAX {
+            return Ok(());
+        }
+        let message = format!("more than {EXPRESSIONS_MAX} expressions in all handlers");
+        Err(Diagnostic::error("check::too-large", message).label(at, "one too many"))
+    }
+
     /// Takes a diagnostic of what is found late, once.
     pub fn report_late(&mut self, diagnostic: Diagnostic) {
         if self.late.len() < ERRORS_MAX && !self.late.contains(&diagnostic) {

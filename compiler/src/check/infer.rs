@@ -4,9 +4,10 @@
 
 use super::context::Context;
 use super::format::{arguments, settle};
+use super::infer_call::Signature;
 use crate::hir::{
-    Expr, ExprKind, Foreach, Function, FunctionId, Global, GlobalId, Local, Modify, Program, Slice, Stmt, StmtKind,
-    Target, Type, Walked,
+    Expr, ExprKind, Foreach, FunctionId, Global, GlobalId, Local, Modify, Program, Slice, Stmt, StmtKind, Target, Type,
+    Walked,
 };
 use crate::image::Format;
 use tapster_lang::{Diagnostic, Span};
@@ -45,138 +46,20 @@ pub fn infer(program: &mut Program, cx: &mut Context) {
     }
 }
 
-/// What gave a parameter its type.
-#[derive(Clone, Copy)]
-struct From {
-    span: Span,
-    /// The script wrote it.
-    is_definition: bool,
-}
-
-/// What is known of a function's types, with the places that told.
-struct Signature {
-    definitions: Vec<Span>,
-    params: Vec<(Type, Span)>,
-    result: (Type, Span),
-    next: Option<FunctionId>,
-}
-
-impl Signature {
-    fn new(function: &Function) -> Signature {
-        let params = &function.handler.locals[..function.params];
-        Signature {
-            definitions: params.iter().map(|param| param.span).collect(),
-            params: params.iter().map(|param| (param.slot.ty, param.from)).collect(),
-            result: (function.result.ty, function.result_from),
-            next: function.next,
-        }
-    }
-}
-
-struct Infer<'a, 'c> {
-    globals: &'a mut Vec<Global>,
-    formats: &'a mut Vec<Format>,
-    signatures: &'a mut Vec<Signature>,
+pub(super) struct Infer<'a, 'c> {
+    pub(super) globals: &'a mut Vec<Global>,
+    pub(super) formats: &'a mut Vec<Format>,
+    pub(super) signatures: &'a mut Vec<Signature>,
     /// The function whose body this is.
-    function: Option<FunctionId>,
-    locals: &'a mut Vec<Local>,
+    pub(super) function: Option<FunctionId>,
+    pub(super) locals: &'a mut Vec<Local>,
     /// An argument of a print is being looked at.
-    printing: bool,
-    changed: bool,
-    report: Option<&'a mut Context<'c>>,
+    pub(super) printing: bool,
+    pub(super) changed: bool,
+    pub(super) report: Option<&'a mut Context<'c>>,
 }
 
 impl Infer<'_, '_> {
-    /// What calls have told about the parameters.
-    fn take_parameters(&mut self) {
-        let Some(function) = self.function else { return };
-        for nth in 0..self.signatures[function].params.len() {
-            let (ty, from) = self.signatures[function].params[nth];
-            self.local(nth, ty, from);
-        }
-    }
-
-    /// What the body has told about them.
-    fn give_parameters(&mut self) {
-        let Some(function) = self.function else { return };
-        for nth in 0..self.signatures[function].params.len() {
-            let local = &self.locals[nth];
-            let known = &mut self.signatures[function].params[nth];
-            if known.0 == Type::Unknown && local.slot.ty != Type::Unknown {
-                *known = (local.slot.ty, local.from);
-                self.changed = true;
-            }
-        }
-    }
-
-    /// A call of a function and of those that `next` passes to.
-    fn call(&mut self, first: FunctionId, args: &mut [Expr], wanted: Type, span: Span) -> Type {
-        let mut result = Type::Unknown;
-        let mut callee = Some(first);
-        while let Some(id) = callee {
-            for (nth, arg) in args.iter_mut().enumerate() {
-                let (known, from) = self.signatures[id].params[nth];
-                let from = From { span: from, is_definition: from == self.signatures[id].definitions[nth] };
-                let ty = self.argument(nth, arg, known, from);
-                let known = &mut self.signatures[id].params[nth];
-                if known.0 == Type::Unknown && ty != Type::Unknown {
-                    *known = (ty, arg.span);
-                    self.changed = true;
-                }
-            }
-            let known = self.result(id, wanted, span);
-            result = if result == Type::Unknown { known } else { result };
-            callee = self.signatures[id].next;
-        }
-        result
-    }
-
-    /// An argument, with the place that gave the parameter its type.
-    fn argument(&mut self, nth: usize, arg: &mut Expr, known: Type, from: From) -> Type {
-        let open = matches!(arg.kind, ExprKind::Local(_) | ExprKind::Global(_) | ExprKind::Element(..));
-        let ty = self.expr(arg, if open { known } else { Type::Unknown });
-        if ty == Type::Unknown {
-            return self.expr(arg, known);
-        }
-        if !open && known != Type::Unknown && ty != known {
-            if from.is_definition {
-                self.check(arg, ty, known);
-            } else {
-                self.index_mismatch(nth, (ty, arg.span), (known, from.span));
-            }
-        }
-        ty
-    }
-
-    /// A function's result type, learning `ty` where it has none.
-    fn result(&mut self, function: FunctionId, ty: Type, span: Span) -> Type {
-        let known = &mut self.signatures[function];
-        if known.result.0 == Type::Unknown && ty != Type::Unknown {
-            known.result = (ty, span);
-            self.changed = true;
-        }
-        let (result, from) = known.result;
-        self.mismatch(result, ty, span, from);
-        result
-    }
-
-    fn give_back(&mut self, value: &mut Option<Expr>, span: Span) {
-        let Some(function) = self.function else { return };
-        let (known, _) = self.signatures[function].result;
-        match value {
-            Some(value) => {
-                let ty = self.expr(value, Type::Unknown);
-                let ty = if ty == Type::Unknown { self.expr(value, known) } else { ty };
-                self.result(function, ty, value.span);
-            }
-            None if known != Type::Unknown => {
-                let message = format!("type mismatch: expected {} but found unknown", known.name());
-                self.error("check::type", &message, span, "returns nothing");
-            }
-            None => {}
-        }
-    }
-
     fn stmts(&mut self, stmts: &mut [Stmt]) {
         stmts.iter_mut().for_each(|stmt| self.stmt(stmt));
     }
@@ -258,7 +141,7 @@ impl Infer<'_, '_> {
     }
 
     /// Infers an expression where `wanted` is expected; gives its type.
-    fn expr(&mut self, e: &mut Expr, wanted: Type) -> Type {
+    pub(super) fn expr(&mut self, e: &mut Expr, wanted: Type) -> Type {
         let span = e.span;
         let ty = match &mut e.kind {
             ExprKind::Long(_) | ExprKind::Arg { .. } => Type::Long,
@@ -339,6 +222,9 @@ impl Infer<'_, '_> {
             e.ty = ty;
             self.changed = true;
         }
+        if ty == Type::Unknown && gives_nothing(&e.kind, wanted) {
+            self.error("check::unresolved-type", "unresolved type ", e.at, "this gives no value");
+        }
         ty
     }
 
@@ -363,8 +249,15 @@ impl Infer<'_, '_> {
         let (left, right) = (self.expr(a, wanted), self.expr(b, wanted));
         match (left, right) {
             (Type::Unknown, Type::Unknown) => Type::Unknown,
-            (Type::Unknown, known) => self.expr(a, known),
-            (known, Type::Unknown) => self.expr(b, known),
+            // What gives nothing is refused: the whole has the type of the other side.
+            (Type::Unknown, known) => {
+                self.expr(a, known);
+                known
+            }
+            (known, Type::Unknown) => {
+                self.expr(b, known);
+                known
+            }
             (left, right) if left == right => left,
             (left, right) => {
                 let message =
@@ -439,7 +332,7 @@ impl Infer<'_, '_> {
     }
 
     /// A local's type, learning `ty` where it has none.
-    fn local(&mut self, local: usize, ty: Type, span: Span) -> Type {
+    pub(super) fn local(&mut self, local: usize, ty: Type, span: Span) -> Type {
         let known = &mut self.locals[local];
         if known.slot.ty == Type::Unknown && ty != Type::Unknown {
             known.slot.ty = ty;
@@ -502,7 +395,7 @@ impl Infer<'_, '_> {
     }
 
     /// A key or an argument of another type than it had before.
-    fn index_mismatch(&mut self, nth: usize, (used, span): (Type, Span), (known, from): (Type, Span)) {
+    pub(super) fn index_mismatch(&mut self, nth: usize, (used, span): (Type, Span), (known, from): (Type, Span)) {
         if let Some(cx) = &mut self.report {
             let message = format!("index {nth} type mismatch ({})", used.name());
             let first = format!("type of index {nth} was first inferred here ({})", known.name());
@@ -511,7 +404,7 @@ impl Infer<'_, '_> {
     }
 
     /// A variable used as another type than it has.
-    fn mismatch(&mut self, known: Type, used: Type, span: Span, from: Span) {
+    pub(super) fn mismatch(&mut self, known: Type, used: Type, span: Span, from: Span) {
         if known == used || used == Type::Unknown || known == Type::Unknown {
             return;
         }
@@ -527,7 +420,7 @@ impl Infer<'_, '_> {
     }
 
     /// An expression of another type than wanted.
-    fn check(&mut self, e: &Expr, ty: Type, wanted: Type) {
+    pub(super) fn check(&mut self, e: &Expr, ty: Type, wanted: Type) {
         if ty == wanted || wanted == Type::Unknown || ty == Type::Unknown {
             return;
         }
@@ -538,9 +431,18 @@ impl Infer<'_, '_> {
         self.error("check::type", &message, e.span, &format!("this is {}", ty.name()));
     }
 
-    fn error(&mut self, code: &'static str, message: &str, span: Span, label: &str) {
+    pub(super) fn error(&mut self, code: &'static str, message: &str, span: Span, label: &str) {
         if let Some(cx) = &mut self.report {
             cx.report(Diagnostic::error(code, message).label(span, label));
         }
+    }
+}
+
+/// Whether there is nothing where a value is wanted. A print is 0 as a number, as it is to SystemTap.
+fn gives_nothing(kind: &ExprKind, wanted: Type) -> bool {
+    match kind {
+        ExprKind::Intrinsic(..) => wanted != Type::Unknown,
+        ExprKind::Print(..) => wanted == Type::String,
+        _ => false,
     }
 }

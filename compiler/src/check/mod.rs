@@ -8,6 +8,7 @@
 //! reports all of them.
 
 mod access;
+mod added;
 mod alias;
 mod build;
 mod build_call;
@@ -20,6 +21,7 @@ mod display;
 mod elide;
 mod format;
 mod infer;
+mod infer_call;
 mod modified;
 mod names;
 mod origin;
@@ -65,7 +67,7 @@ pub struct Checked {
 /// Checks scripts against a machine.
 pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result<Checked, Vec<Diagnostic>> {
     let btf = world.btf("vmlinux").and_then(Btf::new);
-    let mut cx = Context { world, options, diagnostics: Vec::new(), late: Vec::new() };
+    let mut cx = Context::new(world, options);
     let strings = declare::strings(scripts, options);
     let (mut names, functions) = Names::functions(scripts);
     let globals = declare::globals(scripts, &mut names, &mut cx);
@@ -107,9 +109,13 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     Ok(Checked { program, warnings: cx.diagnostics, late: cx.late, notes, facts })
 }
 
-/// Does what [`check`] does behind names and types, to a program that has them already: tests make such programs.
+/// Does what [`check`] does behind names, to a program that has them and types already: tests make such programs.
 pub fn settle(program: &mut hir::Program, world: &dyn World, options: &Options) -> Result<(), Vec<Diagnostic>> {
-    let mut cx = Context { world, options, diagnostics: Vec::new(), late: Vec::new() };
+    let mut cx = Context::new(world, options);
+    elide::elide(&LibraryText::new(&[]), program, &mut cx);
+    if options.elide {
+        unseen::unseen(program);
+    }
     behind_types(program, &mut Vec::new(), &mut cx);
     if cx.has_errors() { Err(cx.diagnostics) } else { Ok(()) }
 }

@@ -57,6 +57,9 @@ impl<'a> Side<'a> {
     pub fn stmt(&self, stmt: &StmtKind, span: Span) -> Option<Refusal> {
         let what = match stmt {
             StmtKind::Foreach(_) => "`foreach`",
+            StmtKind::Delete(Target::Element(global, _)) if self.scope.globals[*global].added_in_user => {
+                "`delete` of a statistic that user space adds to"
+            }
             StmtKind::Delete(Target::Slice(..)) => "`delete` of several elements",
             StmtKind::Delete(Target::Global(global)) if !self.is_scalar(*global) => "`delete` of a whole variable",
             _ => return None,
@@ -71,6 +74,9 @@ impl<'a> Side<'a> {
             ExprKind::Intrinsic(intrinsic, args) => self.intrinsic(intrinsic, args, e.span),
             ExprKind::Arg { .. } if !self.in_kernel => refusal("a variable of the probe", READ_BEFORE),
             _ if !self.in_kernel => None,
+            ExprKind::Stat(_, global, _) if self.scope.globals[*global].added_in_user => {
+                refusal("reading a statistic that user space adds to", AT_THE_END)
+            }
             ExprKind::Stat(Extractor::Variance, ..) | ExprKind::Histogram(..) | ExprKind::Bucket(..) => {
                 refusal("reading a statistic", AT_THE_END)
             }

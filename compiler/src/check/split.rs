@@ -4,6 +4,7 @@
 //! the kernel (`$p->f`, `kernel_string()`, `backtrace()`) is read before and captured with the variables it uses; facts
 //! of the task travel with every handoff. What would have to be read later is refused.
 
+use super::added;
 use super::context::Context;
 use super::refine::same;
 use super::shape::Scope;
@@ -16,21 +17,44 @@ use crate::host::LibraryFn;
 use crate::intrinsic::{Memory, Op, Sides};
 use tapster_lang::{Diagnostic, Span};
 
+/// Expressions of a kernel handler, with those in its copies of the functions it calls. What is beyond goes over: calls
+/// of calls can double with every level, and the verifier follows a million instructions.
+const SIZE_MAX: usize = 100_000;
+/// Calls within each other that a kernel handler may hold copies of.
+const NESTING_MAX: u32 = 256;
+/// Expressions that may be repeated where the branches of an `if` go over with what follows it.
+const COPIES_MAX: usize = 20_000;
+
 /// Divides every kernel handler, and refuses what neither side can do.
 pub fn split(program: &mut Program, max: u32, cx: &mut Context) {
     program.remembers_match = remembers_match(program);
-    let functions = functions(program, max);
+    let whole = program.probes.clone();
+    let functions = loop {
+        let functions = functions(program, max);
+        divide(program, &functions, max);
+        if !added::note(program) {
+            break functions;
+        }
+        // A statistic that was taken to be the kernel's alone is not: once more from the start.
+        program.probes.clone_from(&whole);
+        program.handoffs.clear();
+    };
+    refuse(program, &functions, max, cx);
+}
+
+fn divide(program: &mut Program, functions: &[Needs], max: u32) {
     for nth in 0..program.probes.len() {
         if matches!(program.probes[nth].place, Place::Kernel { .. }) {
             let handler = core::mem::take(&mut program.probes[nth].handler);
-            let mut splitter = Splitter { program, functions: &functions, probe: nth, max, locals: handler.locals };
+            let locals = handler.locals;
+            let mut splitter =
+                Splitter { program, functions, probe: nth, max, locals, room: SIZE_MAX, copies: COPIES_MAX };
             let body = splitter.list(handler.body, &[]);
             let locals = splitter.locals;
             program.probes[nth].handler = Handler { locals, body };
             capture(program, nth);
         }
     }
-    refuse(program, &functions, max, cx);
 }
 
 /// Whether anything calls `matched()`.
@@ -52,6 +76,10 @@ struct Needs {
     user: Option<Refusal>,
     /// The first thing that only the kernel has.
     kernel: Option<Refusal>,
+    /// Expressions.
+    size: usize,
+    /// Calls within each other.
+    nesting: u32,
 }
 
 fn functions(program: &mut Program, max: u32) -> Vec<Needs> {
@@ -62,6 +90,7 @@ fn functions(program: &mut Program, max: u32) -> Vec<Needs> {
         let mut needs = Needs {
             user: refusals(program, &mut handler, max, true).into_iter().next(),
             kernel: refusals(program, &mut handler, max, false).into_iter().next(),
+            ..Needs::default()
         };
         program.functions[id].handler = handler;
         if program.functions[id].recursive {
@@ -69,16 +98,46 @@ fn functions(program: &mut Program, max: u32) -> Vec<Needs> {
         }
         own.push(needs);
     }
-    (0..count)
-        .map(|id| {
-            let mut all = Needs::default();
-            for reached in reach::reached_from(program, vec![id]) {
-                all.user = all.user.or_else(|| own[reached].user.clone());
-                all.kernel = all.kernel.or_else(|| own[reached].kernel.clone());
+    with_callees(program, &own)
+}
+
+/// What functions ask for with those that they call.
+fn with_callees(program: &mut Program, own: &[Needs]) -> Vec<Needs> {
+    let calls = reach::calls(program);
+    let mut all = vec![Needs::default(); own.len()];
+    for group in reach::groups(program) {
+        let mut needs = Needs::default();
+        for id in &group {
+            let callees = calls[*id].iter().map(|callee| &all[*callee]);
+            for part in [&own[*id]].into_iter().chain(callees) {
+                needs.user = needs.user.or_else(|| part.user.clone());
+                needs.kernel = needs.kernel.or_else(|| part.kernel.clone());
+                needs.nesting = needs.nesting.max(part.nesting);
             }
-            all
-        })
-        .collect()
+            let mut handler = core::mem::take(&mut program.functions[*id].handler);
+            needs.size = needs.size.saturating_add(size(&mut handler.body, program, &all));
+            program.functions[*id].handler = handler;
+        }
+        needs.nesting += 1;
+        if needs.size > SIZE_MAX || needs.nesting > NESTING_MAX {
+            let span = program.functions[group[0]].span;
+            needs.user.get_or_insert_with(|| Refusal::new("so much code", span));
+        }
+        group.into_iter().for_each(|id| all[id] = needs.clone());
+    }
+    all
+}
+
+/// The expressions in statements, with those in copies of these functions.
+fn size(stmts: &mut [Stmt], program: &Program, functions: &[Needs]) -> usize {
+    let mut size: usize = 0;
+    for stmt in stmts {
+        stmt_mut(stmt, &mut |e| {
+            let copies = calls(e, program).filter_map(|id| Some(functions.get(id)?.size));
+            size = copies.fold(size.saturating_add(1), usize::saturating_add);
+        });
+    }
+    size
 }
 
 fn refusals(program: &Program, handler: &mut Handler, max: u32, in_kernel: bool) -> Vec<Refusal> {
@@ -97,6 +156,10 @@ struct Splitter<'a> {
     max: u32,
     /// Variables of the handler; what is read ahead gets new ones.
     locals: Vec<Local>,
+    /// Expressions that the kernel's part still has room for.
+    room: usize,
+    /// Expressions that may still be repeated.
+    copies: usize,
 }
 
 impl Splitter<'_> {
@@ -105,19 +168,15 @@ impl Splitter<'_> {
         let mut kernel = Vec::with_capacity(stmts.len());
         let mut left = stmts.into_iter();
         while let Some(mut stmt) = left.next() {
-            if !self.needs_user(&mut stmt) {
+            if !self.needs_user(&mut stmt) && self.has_room(&mut stmt) {
                 kernel.push(stmt);
                 continue;
             }
-            let following = || left.as_slice().iter().chain(rest).cloned();
+            let mut following: Vec<Stmt> = left.as_slice().iter().chain(rest).cloned().collect();
             let span = stmt.span;
             match stmt.kind {
-                StmtKind::Block(inner) => {
-                    let following: Vec<Stmt> = following().collect();
-                    kernel.extend(self.list(inner, &following));
-                }
-                StmtKind::If(cond, then, other) if !self.expr_needs_user(&cond) => {
-                    let following: Vec<Stmt> = following().collect();
+                StmtKind::Block(inner) => kernel.extend(self.list(inner, &following)),
+                StmtKind::If(cond, then, other) if !self.expr_needs_user(&cond) && self.may_repeat(&mut following) => {
                     let mut branch = |stmt: Box<Stmt>| {
                         let span = stmt.span;
                         Box::new(Stmt { kind: StmtKind::Block(self.list(vec![*stmt], &following)), span })
@@ -127,13 +186,27 @@ impl Splitter<'_> {
                     kernel.push(Stmt { kind: StmtKind::If(cond, then, other), span });
                 }
                 kind => {
-                    let body: Vec<Stmt> = [Stmt { kind, span }].into_iter().chain(following()).collect();
+                    let body: Vec<Stmt> = [Stmt { kind, span }].into_iter().chain(following).collect();
                     kernel.extend(self.hand_over(body, span));
                     return kernel;
                 }
             }
         }
         kernel
+    }
+
+    /// Whether the kernel's part can hold a statement, too.
+    fn has_room(&mut self, stmt: &mut Stmt) -> bool {
+        let left = self.room.checked_sub(size(core::slice::from_mut(stmt), self.program, self.functions));
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
+    }
+
+    /// Whether statements may go over once more.
+    fn may_repeat(&mut self, stmts: &mut [Stmt]) -> bool {
+        let left = self.copies.checked_sub(size(stmts, self.program, &[]));
+        self.copies = left.unwrap_or(self.copies);
+        left.is_some()
     }
 
     /// What the kernel does where user space goes on: reads ahead, then hands over.

@@ -6,56 +6,89 @@ use super::{ExprKind, FunctionId, Handler, Place, Program, StmtKind, Target};
 /// How deep calls nest where none is recursive, and how often a recursive one is let into itself beyond that.
 pub const RECURSIONS: u32 = 10;
 
-/// The longest chain of calls in which no function stands twice.
+/// The longest chain of calls in which no function stands twice; as long as there are functions where one comes to
+/// itself through others.
 pub fn depth(program: &mut Program) -> u32 {
-    let count = program.functions.len();
-    let calls: Vec<Vec<FunctionId>> = (0..count)
-        .map(|id| {
-            let mut handler = core::mem::take(&mut program.functions[id].handler);
-            let calls = callees(&mut handler, program);
-            program.functions[id].handler = handler;
-            calls
-        })
-        .collect();
-    // Rounds of growing chains; those through recursive functions end when they are as long as there are functions.
-    let mut depths = vec![1; count];
-    for _ in 0..count {
-        let longer = |id: FunctionId| 1 + calls[id].iter().filter(|c| **c != id).map(|c| depths[*c]).max().unwrap_or(0);
-        let next: Vec<u32> = (0..count).map(|id| longer(id).min(count as u32)).collect();
-        if next == depths {
-            break;
-        }
-        depths = next;
+    let (calls, groups) = (calls(program), groups(program));
+    let count = calls.len() as u32;
+    let mut depths = vec![0; calls.len()];
+    for group in groups {
+        let longest = group.iter().flat_map(|id| &calls[*id]).map(|callee| depths[*callee]).max().unwrap_or(0);
+        let depth = if group.len() > 1 { count } else { (1 + longest).min(count) };
+        group.into_iter().for_each(|id| depths[id] = depth);
     }
     depths.into_iter().max().unwrap_or(0)
 }
 
 /// Finds out which functions are recursive and which do something beside giving a result.
 pub fn reach(program: &mut Program) {
-    let count = program.functions.len();
-    let calls: Vec<Vec<FunctionId>> = (0..count)
-        .map(|id| {
-            let mut handler = core::mem::take(&mut program.functions[id].handler);
-            let calls = callees(&mut handler, program);
-            program.functions[id].effect = acts(&mut handler);
-            program.functions[id].passes = passes(&mut handler);
-            program.functions[id].handler = handler;
-            calls
-        })
-        .collect();
-    for id in 0..count {
-        let reached = closure(&calls, &calls[id]);
-        program.functions[id].recursive = reached[id];
+    for function in &mut program.functions {
+        function.effect = acts(&mut function.handler);
+        function.passes = passes(&mut function.handler);
     }
-    // Until none learns that it calls one that acts.
-    loop {
-        let acting = |id: FunctionId| calls[id].iter().any(|callee| program.functions[*callee].effect);
-        let new: Vec<FunctionId> = (0..count).filter(|id| !program.functions[*id].effect && acting(*id)).collect();
-        if new.is_empty() {
-            break;
+    let (calls, groups) = (calls(program), groups(program));
+    for group in groups {
+        let effect = group.iter().any(|id| {
+            program.functions[*id].effect || calls[*id].iter().any(|callee| program.functions[*callee].effect)
+        });
+        let recursive = group.len() > 1 || calls[group[0]].contains(&group[0]);
+        for id in group {
+            (program.functions[id].effect, program.functions[id].recursive) = (effect, recursive);
         }
-        new.into_iter().for_each(|id| program.functions[id].effect = true);
     }
+}
+
+/// The functions that each function calls, those that `next` passes to among them.
+pub fn calls(program: &mut Program) -> Vec<Vec<FunctionId>> {
+    let mut calls = Vec::with_capacity(program.functions.len());
+    for id in 0..program.functions.len() {
+        let mut handler = core::mem::take(&mut program.functions[id].handler);
+        calls.push(callees(&mut handler, program));
+        program.functions[id].handler = handler;
+    }
+    calls
+}
+
+/// Functions in groups that come to each other, each behind those that it calls (Kosaraju's algorithm: Sharir, "A
+/// strong-connectivity algorithm and its applications in data flow analysis").
+pub fn groups(program: &mut Program) -> Vec<Vec<FunctionId>> {
+    let calls = calls(program);
+    let mut callers = vec![Vec::new(); calls.len()];
+    for (caller, callees) in calls.iter().enumerate() {
+        callees.iter().for_each(|callee| callers[*callee].push(caller));
+    }
+    let mut seen = vec![false; calls.len()];
+    let order: Vec<FunctionId> = (0..calls.len()).flat_map(|id| finished(id, &calls, &mut seen)).collect();
+    seen.fill(false);
+    let groups = order.iter().rev().map(|id| finished(*id, &callers, &mut seen));
+    let mut groups: Vec<Vec<FunctionId>> = groups.filter(|group| !group.is_empty()).collect();
+    groups.reverse();
+    groups
+}
+
+/// What can be come to from here and is not seen yet, each behind what it leads to; calls may be nested too deep for
+/// the stack of this process.
+fn finished(from: FunctionId, edges: &[Vec<FunctionId>], seen: &mut [bool]) -> Vec<FunctionId> {
+    let mut finished = Vec::new();
+    let mut open: Vec<(FunctionId, usize)> = Vec::new();
+    if !core::mem::replace(&mut seen[from], true) {
+        open.push((from, 0));
+    }
+    while let Some((id, next)) = open.last_mut() {
+        match edges[*id].get(*next) {
+            Some(to) => {
+                *next += 1;
+                if !core::mem::replace(&mut seen[*to], true) {
+                    open.push((*to, 0));
+                }
+            }
+            None => {
+                finished.push(*id);
+                open.pop();
+            }
+        }
+    }
+    finished
 }
 
 /// The functions that a handler can come to, itself and through others.
@@ -109,17 +142,6 @@ pub fn callees(handler: &mut Handler, program: &Program) -> Vec<FunctionId> {
     });
     found.sort_unstable();
     found.dedup();
-    found
-}
-
-fn closure(calls: &[Vec<FunctionId>], first: &[FunctionId]) -> Vec<bool> {
-    let mut found = vec![false; calls.len()];
-    let mut open = first.to_vec();
-    while let Some(id) = open.pop() {
-        if !core::mem::replace(&mut found[id], true) {
-            open.extend(&calls[id]);
-        }
-    }
     found
 }
 

@@ -61,8 +61,10 @@ pub struct KernelHandler {
     pub probe: usize,
     /// The IR.
     pub func: Function,
-    /// Its loops, by number.
+    /// Its callbacks, by number: loops among them.
     pub callbacks: Vec<Function>,
+    /// Bytes of its working memory.
+    pub memory: u32,
 }
 
 /// A user handler as IR.
@@ -194,7 +196,9 @@ fn kernel_handler(
     let lowerer = Lowerer::new(code, target, plan, program, &probe.handler, counting);
     let mut target = lowerer.run(&probe.handler.body);
     let callbacks = target.outline(&mut func);
-    (KernelHandler { probe: own.probe, func, callbacks }, target.scratch())
+    let scratch = target.scratch();
+    let memory = scratch.as_ref().map_or(0, |map| map.value_size);
+    (KernelHandler { probe: own.probe, func, callbacks, memory }, scratch)
 }
 
 fn name(number: usize) -> String {

@@ -290,20 +290,23 @@ impl Target for User {
         }
         let (to, bytes) = (code.pointer(to), self.room(code, size));
         match text {
-            Text::Execname => self.host(code, HostFn::execname, &[to, bytes]),
-            Text::Stack(handle) => self.host(code, HostFn::stack_text, &[*handle, to, bytes]),
+            Text::Execname => {
+                self.host(code, HostFn::execname, &[to, bytes]);
+            }
+            Text::Stack(handle) => {
+                self.host(code, HostFn::stack_text, &[*handle, to, bytes]);
+            }
             Text::Literal(_) | Text::At(..) => {
                 let from = self.text_at(code, text, size);
                 let from = code.pointer(from);
-                self.host(code, HostFn::copy_text, &[from, to, bytes])
+                self.host(code, HostFn::copy_text, &[from, to, bytes]);
             }
             Text::Foreign(Foreign { memory, address, span }) => {
                 let whose = code.k(*memory as i64);
                 let failed = self.host(code, HostFn::read_text, &[whose, *address, to, bytes]);
                 self.check_read(code, failed, *address, memory.text_fault(), *span);
-                return;
             }
-        };
+        }
     }
 
     fn text_at(&mut self, code: &mut Code, text: &Text, size: u32) -> Addr {

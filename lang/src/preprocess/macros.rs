@@ -198,9 +198,9 @@ impl<'a> Expander<'a> {
         Some(PreToken { site: active.site.or(token.site), ..token })
     }
 
-    /// Macros that expand to ever more tokens end here.
+    /// Macros that expand to ever more tokens end here. A long token counts as several: its text is copied, too.
     fn count(&mut self, at: Span) -> Fallible<()> {
-        self.handled += 1;
+        self.handled += 1 + at.len() as usize / 64;
         match self.handled > TOKENS_MAX || self.active.len() > DEPTH_MAX {
             true => {
                 self.active.clear();

@@ -7,6 +7,9 @@ use crate::lexer::{self, Joined, Text, TokenKind};
 use crate::literal;
 use crate::source::{Expanded, Expansion, ExpansionSite, FileId, Piece, SourceMap, Span, bytes};
 
+/// Bytes of text, behind which arguments stay as they are written: a long one that is named often enough fills any memory.
+const PASTED_MAX: usize = 64 << 20;
+
 /// Whether a text may hold arguments.
 pub(super) fn is_needed(text: &str) -> bool {
     let is_mark = |pair: &[u8]| matches!(pair, [b'$' | b'@', b'#' | b'0'..=b'9']);
@@ -26,7 +29,9 @@ pub(super) fn paste(file: FileId, sources: &mut SourceMap, args: &[Vec<u8>], use
     };
     while let Some(argument) = paste.next_argument() {
         let mark = &paste.file[argument.0..argument.1];
-        if let Some(text) = value(mark, args, used) {
+        if paste.text.len() < PASTED_MAX
+            && let Some(text) = value(mark, args, used)
+        {
             paste.put(argument, text);
         } else {
             // No such argument: it stays, and is reported unless a conditional drops it.

@@ -34,7 +34,7 @@ pub struct Failure {
 }
 
 /// What went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The verifier rejected it.
     Verifier,
@@ -42,8 +42,8 @@ pub enum Kind {
     Compiler(Side),
     /// It could not be run.
     Other(Side),
-    /// The compiler or the runtime gave up.
-    Panic(Side),
+    /// The compiler or the runtime gave up, saying this without its numbers.
+    Panic(Side, String),
     /// It does something else.
     Wrong {
         /// In user space.
@@ -57,10 +57,12 @@ pub enum Kind {
 pub fn judge(bench: &Workbench, sample: &mut Sample) -> (String, Verdict) {
     let text = show(sample);
     let Some(expected) = oracle::run(sample, &bench.task) else { return (text, Verdict::TooLong) };
+    // What has no effect may be left out, be it an error: only where there is none does it change nothing.
+    let elide = sample.elide && !expected.raised;
     let sides = [Side::User, Side::Kernel];
     let mut seen = Vec::new();
     for side in sides {
-        match bench.run(sample, &text, side) {
+        match bench.run(sample, &text, side, elide) {
             Ok(what) => seen.push(what),
             Err(refusal) => return (text, not_run(side, refusal)),
         }
@@ -98,7 +100,10 @@ fn not_run(side: Side, refusal: Refusal) -> Verdict {
         Refusal::Verifier(log) => (Kind::Verifier, format!("the verifier rejects it:\n{log}\n")),
         Refusal::Compiler(said) => (Kind::Compiler(side), format!("the compiler refuses it for {name}:\n{said}\n")),
         Refusal::Other(said) => (Kind::Other(side), format!("it cannot be run in {name}: {said}\n")),
-        Refusal::Panic(said) => (Kind::Panic(side), format!("panicked, for {name}: {said}\n")),
+        Refusal::Panic(said) => {
+            let words = said.chars().filter(|c| !c.is_ascii_digit()).collect();
+            (Kind::Panic(side, words), format!("panicked, for {name}: {said}\n"))
+        }
     };
     Verdict::Failed(Failure { kind, report })
 }
@@ -115,9 +120,12 @@ impl Aspects {
         let said = expected.fault.as_ref().map_or_else(Vec::new, |fault| {
             let mut sources = SourceMap::new();
             sources.add("differential.stp", text);
-            let near = describe_token_at(&sources, fault.position);
             let message = String::from_utf8_lossy(&fault.message);
-            vec![format!("ERROR: {message} near {near}"), "WARNING: Number of errors: 1, skipped probes: 0".into()]
+            let near = match fault.position {
+                0 => String::new(),
+                position => format!(" near {}", describe_token_at(&sources, position)),
+            };
+            vec![format!("ERROR: {message}{near}"), "WARNING: Number of errors: 1, skipped probes: 0".into()]
         });
         Aspects { out: expected.out.clone(), left: expected.left.clone(), said }
     }

@@ -74,9 +74,10 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{variable}={value} is not a number")))
 }
 
-/// Tries programs until one fails.
+/// Tries programs. Of those that fail in the same way the first is shrunk, the others are named.
 fn batch(seeds: std::ops::Range<u64>, tally: &Tally) -> job::Verdict {
     let bench = Workbench::new();
+    let mut failed: Vec<(judge::Kind, String, Vec<u64>)> = Vec::new();
     for seed in seeds {
         let _watched = crash::Watched::start(seed);
         let mut sample = generate::program(seed);
@@ -86,11 +87,25 @@ fn batch(seeds: std::ops::Range<u64>, tally: &Tally) -> job::Verdict {
             Verdict::Agreed { in_kernel: false } => &tally.handed_over,
             Verdict::TooLong => &tally.too_long,
             Verdict::TooLarge => &tally.too_large,
-            Verdict::Failed(failure) => return job::Verdict::Fail(report(&bench, sample, text, failure)),
+            Verdict::Failed(failure) => {
+                match failed.iter_mut().find(|(kind, ..)| *kind == failure.kind) {
+                    Some((.., others)) => others.push(seed),
+                    None => {
+                        let kind = failure.kind.clone();
+                        failed.push((kind, report(&bench, sample, text, failure), Vec::new()));
+                    }
+                }
+                continue;
+            }
         };
         count.fetch_add(1, Ordering::SeqCst);
     }
-    job::Verdict::Pass
+    let reports: Vec<String> = failed.into_iter().map(|(_, report, others)| with_others(report, &others)).collect();
+    if reports.is_empty() { job::Verdict::Pass } else { job::Verdict::Fail(reports.join("\n")) }
+}
+
+fn with_others(report: String, others: &[u64]) -> String {
+    if others.is_empty() { report } else { format!("{report}--- seeds that fail in the same way: {others:?}\n") }
 }
 
 fn report(bench: &Workbench, sample: sample::Sample, text: String, failure: judge::Failure) -> String {

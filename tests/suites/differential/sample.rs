@@ -2,6 +2,7 @@
 
 use tapster_compiler::hir::{Expr, ExprKind, Function, Global, Handler, Local, Slot, Stmt, StmtKind, Type};
 use tapster_compiler::image::Format;
+use tapster_compiler::intrinsic;
 use tapster_lang::Span;
 
 /// A program to try.
@@ -11,6 +12,8 @@ pub struct Sample {
     pub seed: u64,
     /// Bytes of a string with its NUL.
     pub max_string: u32,
+    /// Whether to leave out what has no effect.
+    pub elide: bool,
     /// Its globals.
     pub globals: Vec<Global>,
     /// Its functions.
@@ -36,6 +39,11 @@ pub fn long(kind: ExprKind) -> Expr {
 /// A string.
 pub fn text(kind: ExprKind) -> Expr {
     expr(kind, Type::String)
+}
+
+/// A call of a function of the table.
+pub fn intrinsic_call(name: &str, args: Vec<Expr>) -> ExprKind {
+    ExprKind::Intrinsic(intrinsic::find(name).expect("only functions of the table are asked for"), args)
 }
 
 /// A statement.

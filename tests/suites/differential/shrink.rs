@@ -11,7 +11,7 @@ use tapster_compiler::hir::walk::{handler_mut, parts_mut, stmts_mut};
 use tapster_compiler::hir::{Expr, ExprKind, Handler, Stmt, StmtKind, Target, Type};
 
 /// Shrinking ends after this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The smallest program found that fails as this one does, its text and what is wrong with it.
 pub fn shrink(bench: &Workbench, sample: Sample, text: String, failure: Failure) -> (String, Failure, Sample) {

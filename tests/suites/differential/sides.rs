@@ -13,6 +13,7 @@ use tapster_compiler::hir::{Place, Probe, Program};
 use tapster_compiler::image::{Attach, Image, When};
 use tapster_compiler::kernel::btf::Btf;
 use tapster_compiler::kernel::{self, KernelFacts};
+use tapster_compiler::regex::Pattern;
 use tapster_compiler::world::World;
 use tapster_compiler::{compile, emit};
 use tapster_lang::diagnostic::describe_token_at;
@@ -85,9 +86,9 @@ impl Workbench {
         Workbench { machine, facts, task: task() }
     }
 
-    /// Runs a sample, whose places are those of `text`, on a side.
-    pub fn run(&self, sample: &Sample, text: &str, side: Side) -> Result<Seen, Refusal> {
-        let attempt = AssertUnwindSafe(|| self.try_to_run(sample, text, side));
+    /// Runs a sample, whose places are those of `text`, on a side; `elide` leaves out of it what has no effect.
+    pub fn run(&self, sample: &Sample, text: &str, side: Side, elide: bool) -> Result<Seen, Refusal> {
+        let attempt = AssertUnwindSafe(|| self.try_to_run(sample, text, side, elide));
         catch_unwind(attempt).unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().cloned();
             let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -95,10 +96,10 @@ impl Workbench {
         })
     }
 
-    fn try_to_run(&self, sample: &Sample, text: &str, side: Side) -> Result<Seen, Refusal> {
+    fn try_to_run(&self, sample: &Sample, text: &str, side: Side, elide: bool) -> Result<Seen, Refusal> {
         let mut sources = SourceMap::new();
         sources.add("differential.stp", text);
-        let image = self.image(sample, side, &sources).map_err(|errors| refused(&errors, &sources))?;
+        let image = self.image(sample, side, &sources, elide).map_err(|errors| refused(&errors, &sources))?;
         let handed_over = !image.handoffs.is_empty();
         let (out, err) = (Shown::default(), Shown::default());
         let options = tapster_runtime::Options {
@@ -120,12 +121,12 @@ impl Workbench {
     pub fn listing(&self, sample: &Sample, text: &str, side: Side) -> String {
         let mut sources = SourceMap::new();
         sources.add("differential.stp", text);
-        let image = catch_unwind(AssertUnwindSafe(|| self.image(sample, side, &sources)));
+        let image = catch_unwind(AssertUnwindSafe(|| self.image(sample, side, &sources, false)));
         image.ok().and_then(Result::ok).map_or_else(String::new, |image| emit::bpf(&image, &sources))
     }
 
-    fn image(&self, sample: &Sample, side: Side, sources: &SourceMap) -> Result<Image, Vec<Diagnostic>> {
-        let options = Options { max_string: sample.max_string, elide: false, display: false, ..Options::default() };
+    fn image(&self, sample: &Sample, side: Side, sources: &SourceMap, elide: bool) -> Result<Image, Vec<Diagnostic>> {
+        let options = Options { max_string: sample.max_string, elide, display: false, ..Options::default() };
         let mut program = program(sample, side);
         settle(&mut program, &self.machine, &options)?;
         let mut checked = Checked { program, facts: self.facts, ..Checked::default() };
@@ -155,7 +156,7 @@ fn program(sample: &Sample, side: Side) -> Program {
         functions: sample.functions.clone(),
         probes,
         formats,
-        regexes: sample.regexes.clone(),
+        regexes: sample.regexes.iter().cloned().map(Pattern::new).collect(),
         ..Program::default()
     }
 }

@@ -4,11 +4,8 @@
 use super::{Kernel, helper, namespace};
 use crate::hir::GlobalId;
 use crate::lower::code::{Addr, Base, Code, signature};
-use cranelift_codegen::ir::{Function, StackSlotData, StackSlotKind, UserFuncName, Value};
+use cranelift_codegen::ir::{Function, StackSlot, StackSlotData, StackSlotKind, UserFuncName, Value};
 use cranelift_frontend::FunctionBuilderContext;
-
-/// Bytes of what a callback and its caller share.
-pub(super) const FRAME: u32 = 40;
 
 /// What a callback does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,19 +21,20 @@ pub(super) enum Round {
 /// The callbacks of a handler; script loops follow them.
 #[derive(Default)]
 pub(super) struct Callbacks {
-    /// What they share with the handler: none of them is at work when another begins.
-    frame: Option<Addr>,
+    /// What helpers are given the addresses of strings in: none of them is at work when another begins.
+    pub(super) frame: Option<StackSlot>,
     known: Vec<Round>,
     pub(super) functions: Vec<Function>,
 }
 
 impl Kernel<'_> {
-    /// Memory of a callback and its caller, of [`FRAME`] bytes.
-    pub(super) fn frame(&mut self, code: &mut Code) -> Addr {
-        *self.callbacks.frame.get_or_insert_with(|| {
-            let data = StackSlotData::new(StackSlotKind::ExplicitSlot, FRAME, 3);
-            Addr { base: Base::Slot(code.b.create_sized_stack_slot(data)), offset: 0 }
-        })
+    /// Memory for one helper's call and its callback, of at least so many bytes.
+    pub(super) fn frame(&mut self, code: &mut Code, bytes: u32) -> Addr {
+        let new = || code.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
+        let slot = *self.callbacks.frame.get_or_insert_with(new);
+        let size = &mut code.b.func.sized_stack_slots[slot].size;
+        *size = bytes.max(*size);
+        Addr { base: Base::Slot(slot), offset: 0 }
     }
 
     /// Calls a callback with 0, 1, … and the address of a frame, up to `rounds` times or until it gives 1. `build` makes

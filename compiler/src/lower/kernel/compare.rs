@@ -26,6 +26,8 @@ mod frame {
     pub const RIGHT: u32 = 8;
     /// A [`super::Pair`].
     pub const LAST: u32 = 16;
+    /// Bytes of it all.
+    pub const SIZE: u32 = 40;
 }
 
 impl Kernel<'_> {
@@ -54,12 +56,12 @@ impl Kernel<'_> {
     }
 
     fn compare_called(&mut self, code: &mut Code, left: Addr, right: Addr, bound: u32) -> Value {
-        let frame = self.frame(code);
+        let frame = self.frame(code, frame::SIZE);
         for (text, at) in [(left, frame::LEFT), (right, frame::RIGHT)] {
             let text = code.pointer(text);
             code.store(text, frame.plus(at));
         }
-        code.zero(frame.plus(frame::LAST), 24);
+        code.zero(frame.plus(frame::LAST), frame::SIZE - frame::LAST);
         let rounds = code.k(i64::from(bound.div_ceil(8)));
         self.rounds(code, Round::Compare(bound), rounds, frame, move |code, round, frame| {
             let (end, on) = (code.block(), code.block());

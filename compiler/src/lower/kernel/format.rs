@@ -73,8 +73,7 @@ impl Kernel<'_> {
             }
         }
         let values: Vec<Value> = values.into_iter().map(|arg| self.print_value(code, &args[arg])).collect();
-        let mark = code.mark();
-        let data = code.slot(8 * values.len() as u32);
+        let data = self.frame(code, 8 * values.len() as u32);
         for (nth, value) in values.iter().enumerate() {
             code.store(*value, data.plus(8 * nth as u32));
         }
@@ -85,7 +84,6 @@ impl Kernel<'_> {
         let format = self.constant(code, &format);
         let (data, bytes) = (code.pointer(data), code.k(8 * values.len() as i64));
         let printed = self.helper(code, helper::SNPRINTF, &[at, room, format, data, bytes]);
-        code.release(mark);
         let one = code.k(1);
         let printed = code.b.ins().smax(printed, one);
         let printed = code.b.ins().umin(printed, room);
@@ -146,16 +144,18 @@ fn fits(parts: &[Part], part: &Part) -> bool {
         _ => true,
     };
     // The helper wants `%s` to be followed by something that is no letter and no digit.
-    let clings = match (parts.last(), part) {
-        (Some(Part::Text(..)), Part::Literal(text)) => text.first().is_some_and(u8::is_ascii_alphanumeric),
-        (Some(Part::Print(conversion, ..)), Part::Literal(text)) => {
-            conversion.kind == b's' && text.first().is_some_and(u8::is_ascii_alphanumeric)
-        }
-        _ => false,
+    let ends_in_text = match parts.last() {
+        Some(Part::Print(conversion, ..)) => conversion.kind == b's',
+        last => matches!(last, Some(Part::Text(..))),
+    };
+    let clings = match part {
+        Part::Literal(text) => text.first().is_some_and(u8::is_ascii_alphanumeric),
+        Part::Print(conversion, ..) => conversion.kind == b'p',
+        Part::Text(..) => false,
     };
     let (count, sum) = (parts.iter().filter(is_arg).count(), parts.iter().map(bytes).sum::<u32>());
     parts.is_empty()
-        || !clings
+        || !(ends_in_text && clings)
             && parts.iter().all(is_printable)
             && is_printable(part)
             && count + usize::from(is_arg(&part)) <= ARGS_MAX

@@ -3,7 +3,7 @@
 use super::{Kernel, PTRCHK, helper, namespace};
 use crate::lower::code::{Addr, Base, Code};
 use crate::lower::target::Text;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, Value};
 use std::collections::HashMap;
 
 /// The strings that a statement puts together.
@@ -61,6 +61,14 @@ impl Kernel<'_> {
     /// Appends a string to the one at `to`, cut to fit.
     pub(super) fn append(&mut self, code: &mut Code, to: Addr, size: u32, text: &Text) {
         let Base::Pointer(_) = to.base else { return self.append_on_stack(code, to, size, text) };
+        if let Text::At(from, _) = text
+            && is_same(code, *from, to)
+        {
+            // A string that is appended to itself would never end: measuring copies it.
+            let copy = self.area(code, size);
+            self.measure(code, to, size);
+            return self.append(code, to, size, &Text::At(copy, size));
+        }
         // What cannot be read is an error, and must leave the string as it is.
         let from = self.source(code, text, size);
         let tail = self.tail(code, to, size);
@@ -128,4 +136,15 @@ impl Kernel<'_> {
         self.helper(code, helper::PROBE_READ_KERNEL_STR, &[at, room, from]);
         self.helper(code, helper::PROBE_READ_KERNEL_STR, &[old, bytes, start]);
     }
+}
+
+/// Whether two places are the same, as far as the code tells.
+fn is_same(code: &Code, a: Addr, b: Addr) -> bool {
+    let (Base::Pointer(left), Base::Pointer(right)) = (a.base, b.base) else { return false };
+    let symbol = |value: Value| {
+        let def = code.b.func.dfg.value_def(value).inst()?;
+        let InstructionData::UnaryGlobalValue { global_value, .. } = code.b.func.dfg.insts[def] else { return None };
+        Some(code.b.func.global_values[global_value].symbol_name())
+    };
+    a.offset == b.offset && (left == right || symbol(left).is_some() && symbol(left) == symbol(right))
 }

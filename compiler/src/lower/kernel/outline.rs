@@ -35,6 +35,9 @@ pub(super) struct Looping<'a> {
     pub(super) rounds: u32,
     /// The number of the first callback.
     pub(super) first: usize,
+    /// The slot that each part has for itself: nothing in it outlives a statement, and a callback cannot write addresses
+    /// of the stack to the handler's frame.
+    pub(super) own: Option<StackSlot>,
 }
 
 /// Takes the loops out of a handler; gives the callbacks ([`namespace::CALLBACK`]).
@@ -44,7 +47,7 @@ pub(super) fn outline(func: &mut Function, mut looping: Looping) -> Vec<Function
     nests.split_edges(func);
     let state = (looping.memory.reserve)() as i32;
     demote(func, &nests.cuts, &mut looping.memory);
-    let (frame, offsets) = merge_slots(func);
+    let (frame, offsets) = merge_slots(func, looping.own);
     let Memory { base, context, .. } = looping.memory;
     let split = Split { nests: &nests, base, context, state, frame, offsets };
     let callbacks = (0..nests.roots.len()).map(|nest| split.callback(func, nest)).collect();
@@ -171,11 +174,12 @@ fn split_edge(func: &mut Function, branch: Inst, nth: usize, behind: Block) -> B
 }
 
 /// Puts all slots into one, whose address callbacks are given. Gives their offsets in it.
-fn merge_slots(func: &mut Function) -> (StackSlot, BTreeMap<StackSlot, i32>) {
+fn merge_slots(func: &mut Function, own: Option<StackSlot>) -> (StackSlot, BTreeMap<StackSlot, i32>) {
     let mut size = POINTERS;
     let mut offsets = BTreeMap::new();
     for inst in slot_addresses(func) {
-        let Some(slot) = func.dfg.insts[inst].stack_slot() else { continue };
+        let slot = func.dfg.insts[inst].stack_slot().filter(|slot| Some(*slot) != own);
+        let Some(slot) = slot else { continue };
         offsets.entry(slot).or_insert_with(|| {
             size += func.sized_stack_slots[slot].size as i32;
             size - func.sized_stack_slots[slot].size as i32
@@ -220,13 +224,18 @@ impl Split<'_> {
                 _ if value == self.base => base,
                 _ => value,
             });
-            if let InstructionData::StackAddr { stack_slot, offset, .. } = func.dfg.insts[inst] {
-                let offset = i64::from(self.offsets[&stack_slot] + i32::from(offset));
-                let offset = FuncCursor::new(&mut func).at_inst(inst).ins().iconst(I64, offset);
+            if let Some((_, offset)) = self.in_frame(&func, inst) {
+                let offset = FuncCursor::new(&mut func).at_inst(inst).ins().iconst(I64, i64::from(offset));
                 func.replace(inst).iadd(frame, offset);
             }
         }
         func
+    }
+
+    /// The place in the frame that an instruction gives the address of.
+    fn in_frame(&self, func: &Function, inst: Inst) -> Option<(Opcode, i32)> {
+        let InstructionData::StackAddr { opcode, stack_slot, offset } = func.dfg.insts[inst] else { return None };
+        Some((opcode, self.offsets.get(&stack_slot)? + i32::from(offset)))
     }
 
     /// The first block: goes to the head that is next.
@@ -293,8 +302,8 @@ impl Split<'_> {
             func.layout.remove_block_and_insts(*block);
         }
         for inst in slot_addresses(func) {
-            if let InstructionData::StackAddr { opcode, stack_slot, offset } = func.dfg.insts[inst] {
-                let offset = (self.offsets[&stack_slot] + i32::from(offset)).into();
+            if let Some((opcode, offset)) = self.in_frame(func, inst) {
+                let offset = offset.into();
                 func.dfg.insts[inst] = InstructionData::StackAddr { opcode, stack_slot: self.frame, offset };
             }
         }

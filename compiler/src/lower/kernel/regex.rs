@@ -18,6 +18,8 @@ mod frame {
     pub const TEXT: u32 = 0;
     /// The state.
     pub const STATE: u32 = 8;
+    /// Bytes of it all.
+    pub const SIZE: u32 = 16;
 }
 
 /// A table among the constants.
@@ -55,7 +57,7 @@ impl Kernel<'_> {
                 copy
             }
         };
-        let frame = self.frame(code);
+        let frame = self.frame(code, frame::SIZE);
         let text = code.pointer(text);
         code.store(text, frame.plus(frame::TEXT));
         code.store_k(i64::from(table.automaton.start), frame.plus(frame::STATE));

@@ -124,7 +124,8 @@ impl Kernel<'_> {
             let memory = demote::Memory { base, context: self.context, reserve: &mut || scratch.reserve(8) };
             let rounds = self.program.max_action.saturating_add(SPARE_ROUNDS).min(MOST_ROUNDS);
             let first = callbacks.len();
-            callbacks.extend(outline(func, Looping { memory, counted: &self.counted, rounds, first }));
+            let own = self.callbacks.frame;
+            callbacks.extend(outline(func, Looping { memory, counted: &self.counted, rounds, first, own }));
         }
         callbacks
     }

@@ -26,6 +26,8 @@ mod frame {
     pub const MIN: u32 = 24;
     /// The largest.
     pub const MAX: u32 = 32;
+    /// Bytes of it all.
+    pub const SIZE: u32 = 40;
 }
 
 impl Kernel<'_> {
@@ -45,7 +47,7 @@ impl Kernel<'_> {
             code.store_k(0, first);
             first
         });
-        let frame = self.frame(code);
+        let frame = self.frame(code, frame::SIZE);
         let key = code.pointer(key);
         code.store(key, frame.plus(frame::KEY));
         for (at, start) in [(frame::COUNT, 0), (frame::SUM, 0), (frame::MIN, i64::MAX), (frame::MAX, i64::MIN)] {

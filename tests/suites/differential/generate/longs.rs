@@ -1,10 +1,9 @@
 //! Numbers.
 
 use super::{Generator, NODES_MAX};
-use crate::sample::{act, long};
+use crate::sample::{act, intrinsic_call, long};
 use tapster_compiler::hir::{Arith, Compare, Expr, ExprKind, FunctionId, GlobalId, Modify, Stmt, Target, Type};
 use tapster_compiler::host::Extractor;
-use tapster_compiler::intrinsic;
 use tapster_runtime_ebpf::aggregate::Layout;
 
 const ARITH: &[Arith] = &[
@@ -41,6 +40,7 @@ enum Kind {
     Step,
     Match,
     Extract,
+    Length,
 }
 
 impl Generator {
@@ -71,6 +71,7 @@ impl Generator {
             (when(f.effects, 6), Kind::Step),
             (when(f.regexes, 10), Kind::Match),
             (when(f.extractors, 10), Kind::Extract),
+            (when(f.making, 6), Kind::Length),
         ]);
         self.made_of(kind, depth - 1).unwrap_or_else(|| self.long_leaf())
     }
@@ -118,6 +119,7 @@ impl Generator {
                 long(ExprKind::Match(subject.into(), self.sample.regexes.len() - 1, self.rng.chance(25)))
             }
             Kind::Extract => self.extractor(depth)?,
+            Kind::Length => long(intrinsic_call("strlen", vec![self.text(depth)])),
         })
     }
 
@@ -127,8 +129,7 @@ impl Generator {
             4..=6 => self.some_local(Type::Long, false).map_or_else(|| self.constant(), |id| long(ExprKind::Local(id))),
             7 if self.features.facts => {
                 let name = *self.rng.pick(&["pid", "tid", "uid", "gid"]);
-                let fact = intrinsic::find(name).expect("these have rows in the table");
-                long(ExprKind::Intrinsic(fact, Vec::new()))
+                long(intrinsic_call(name, Vec::new()))
             }
             _ => self.scalar(Type::Long).map_or_else(|| self.constant(), |id| long(ExprKind::Global(id))),
         }

@@ -47,6 +47,7 @@ struct Features {
     walks: bool,
     extractors: bool,
     slices: bool,
+    recursion: bool,
 }
 
 impl Features {
@@ -74,6 +75,7 @@ impl Features {
             walks: rng.chance(25),
             extractors: rng.chance(30),
             slices: rng.chance(25),
+            recursion: rng.chance(15),
             ..kernel
         }
     }
@@ -117,6 +119,7 @@ pub fn program(seed: u64) -> Sample {
     let sample = Sample {
         seed,
         max_string,
+        elide: rng.chance(40),
         globals: Vec::new(),
         functions: Vec::new(),
         handler: Handler::default(),
@@ -243,6 +246,10 @@ impl Generator {
                 _ => self.some_type(),
             };
             let callable = self.firsts();
+            if self.features.recursion && self.rng.chance(50) {
+                self.recursive(number);
+                continue;
+            }
             let overloads = if self.rng.chance(30) { 2 } else { 1 };
             for nth in 0..overloads {
                 let last = nth + 1 == overloads;
@@ -255,6 +262,18 @@ impl Generator {
                 self.sample.functions.push(Function { name, params, handler, result, next, ..Function::default() });
             }
         }
+    }
+
+    /// A function that calls itself a few times: its first parameter, which nothing writes, says how often.
+    fn recursive(&mut self, number: usize) {
+        let id = self.sample.functions.len();
+        self.begin_body(Body { counters: vec![0], result: Some(Type::Long), ..Body::default() }, &[Type::Long]);
+        let mut body = vec![self.ends_unless_few()];
+        body.extend(self.stmts(2, 1));
+        body.push(self.calls_itself(id));
+        let handler = Handler { locals: core::mem::take(&mut self.body.locals), body };
+        let (name, result) = (format!("f{number}"), slot(Type::Long));
+        self.sample.functions.push(Function { name, params: 1, handler, result, ..Function::default() });
     }
 
     fn function_body(&mut self, body: Body, params: &[Type], result: Type) -> Handler {

@@ -1,7 +1,7 @@
 //! Statements.
 
 use super::Generator;
-use crate::sample::{act, expr, long, stmt};
+use crate::sample::{act, expr, intrinsic_call, long, stmt, text};
 use tapster_compiler::hir::{
     Arith, Compare, Expr, ExprKind, Foreach, LocalId, Modify, Stmt, StmtKind, Target, Type, Walked,
 };
@@ -22,6 +22,8 @@ enum Kind {
     Try,
     Walk,
     Leave,
+    Raise,
+    Exit,
     Effect,
 }
 
@@ -53,6 +55,8 @@ impl Generator {
             (when(nested && f.tries, 12), Kind::Try),
             (when(nested && f.walks && self.body.walks == 0, 10), Kind::Walk),
             (3, Kind::Leave),
+            (when(f.tries, 3) + when(f.faults, 1), Kind::Raise),
+            (1, Kind::Exit),
             (3, Kind::Effect),
         ]);
         self.stmt_of(kind, depth).unwrap_or_else(|| self.print(1))
@@ -86,6 +90,11 @@ impl Generator {
             Kind::Try => self.attempt(depth - 1),
             Kind::Walk => self.walk(depth - 1)?,
             Kind::Leave => self.leave(),
+            Kind::Raise => {
+                let message = if self.features.texts { self.text(1) } else { text(ExprKind::Text(b"raised".to_vec())) };
+                self.perhaps(act(expr(intrinsic_call("error", vec![message]), Type::Unknown)))
+            }
+            Kind::Exit => act(expr(intrinsic_call("exit", Vec::new()), Type::Unknown)),
             Kind::Effect => act(self.long(3)),
         })
     }
@@ -228,12 +237,32 @@ impl Generator {
                 None => return self.modify(),
             },
         };
-        let way = stmt(way);
+        self.perhaps(stmt(way))
+    }
+
+    /// Mostly under a condition.
+    fn perhaps(&mut self, way: Stmt) -> Stmt {
         if self.rng.chance(15) {
             return way;
         }
         let cond = self.long(2);
         stmt(StmtKind::If(cond, Box::new(way), None))
+    }
+
+    /// Leaves a function unless its parameter is a small number.
+    pub(super) fn ends_unless_few(&mut self) -> Stmt {
+        let count = || long(ExprKind::Local(0)).into();
+        let few = |op, number| long(ExprKind::Compare(op, count(), long(ExprKind::Long(number)).into()));
+        let cond = ExprKind::Or(few(Compare::Lt, 1).into(), few(Compare::Gt, 3).into());
+        let result = self.long(1);
+        stmt(StmtKind::If(long(cond), Box::new(stmt(StmtKind::Return(Some(result)))), None))
+    }
+
+    /// Returns something of what the function gives for one less.
+    pub(super) fn calls_itself(&mut self, id: usize) -> Stmt {
+        let less = ExprKind::Arith(Arith::Sub, long(ExprKind::Local(0)).into(), long(ExprKind::Long(1)).into());
+        let (call, other) = (long(ExprKind::Call(id, vec![long(less)])), self.long(1));
+        stmt(StmtKind::Return(Some(long(ExprKind::Arith(Arith::Add, call.into(), other.into())))))
     }
 
     /// A global that changes by itself: conditions should not stay what they were.

@@ -1,9 +1,8 @@
 //! Strings.
 
 use super::{Generator, NODES_MAX};
-use crate::sample::text;
+use crate::sample::{intrinsic_call, text};
 use tapster_compiler::hir::{Expr, ExprKind, Type};
-use tapster_compiler::intrinsic;
 
 /// What a string can be made of.
 #[derive(Clone, Copy)]
@@ -65,8 +64,7 @@ impl Generator {
             4..=6 => self.some_local(Type::String, false).map_or_else(|| self.word(), |id| text(ExprKind::Local(id))),
             7 if self.features.facts => {
                 let name = *self.rng.pick(&["execname", "execname", "pp", "pn"]);
-                let fact = intrinsic::find(name).expect("these have rows in the table");
-                text(ExprKind::Intrinsic(fact, Vec::new()))
+                text(intrinsic_call(name, Vec::new()))
             }
             _ => self.scalar(Type::String).map_or_else(|| self.word(), |id| text(ExprKind::Global(id))),
         }

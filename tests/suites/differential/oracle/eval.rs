@@ -20,6 +20,12 @@ impl Machine<'_> {
                 let args = self.evals(args)?;
                 self.call(*id, &args, e.at.start)?
             }
+            ExprKind::Intrinsic(row, args) if row.name == "error" => {
+                let message = self.bytes(&args[0])?;
+                return Err(Leave::Fault(Fault { message, position: 0 }));
+            }
+            // What is left of the handler still runs.
+            ExprKind::Intrinsic(row, _) if row.name == "exit" => Value::Long(0),
             ExprKind::Intrinsic(row, _) => {
                 let known = self.task.texts.iter().find(|(name, _)| *name == row.name);
                 let text = known.expect("nothing else is generated").1.clone();
@@ -91,6 +97,7 @@ impl Machine<'_> {
                 let args = self.evals(args)?;
                 as_number(&self.call(*id, &args, e.at.start)?)
             }
+            ExprKind::Intrinsic(row, args) if row.name == "strlen" => self.bytes(&args[0])?.len() as i64,
             ExprKind::Intrinsic(row, _) => {
                 let known = self.task.numbers.iter().find(|(name, _)| *name == row.name);
                 known.expect("nothing else is generated").1

@@ -69,6 +69,8 @@ pub struct Expected {
     pub fault: Option<Fault>,
     /// Whether a string was cut to its limit.
     pub cut: bool,
+    /// Whether it raised an error, caught or not.
+    pub raised: bool,
 }
 
 /// Runs a program; `None` where it goes on for too long.
@@ -84,16 +86,20 @@ pub fn run(sample: &Sample, task: &Task) -> Option<Expected> {
             (ty, None) => Held::Scalar(nothing(ty)),
         }
     });
-    let globals = globals.collect();
+    let globals: Vec<Held> = globals.collect();
+    let is_full =
+        |held: &Held| matches!(held, Held::Scalar(Value::Text(text)) if text.len() + 1 >= sample.max_string as usize);
+    let cut = globals.iter().any(is_full);
     let locals = empty(&sample.handler.locals);
-    let mut machine = Machine { sample, task, globals, locals, out: Vec::new(), cut: false, steps: 0 };
+    let mut machine = Machine { sample, task, globals, locals, out: Vec::new(), cut, raised: false, steps: 0 };
     let fault = match machine.stmts(&sample.handler.body) {
         Err(Leave::Steps) => return None,
         Err(Leave::Fault(fault)) => Some(fault),
         Ok(()) | Err(Leave::Break | Leave::Continue | Leave::Next | Leave::Return(_)) => None,
     };
     let left = machine.left_behind();
-    Some(Expected { out: machine.out, left, fault, cut: machine.cut })
+    let raised = machine.raised || fault.is_some();
+    Some(Expected { out: machine.out, left, fault, cut: machine.cut, raised })
 }
 
 /// The task that a program runs in.
@@ -121,6 +127,7 @@ struct Machine<'a> {
     locals: Vec<Value>,
     out: Vec<u8>,
     cut: bool,
+    raised: bool,
     steps: u32,
 }
 
@@ -169,6 +176,7 @@ impl Machine<'_> {
             StmtKind::Delete(target) => self.delete(target),
             StmtKind::Try { body, message, catch } => match self.stmts(body) {
                 Err(Leave::Fault(fault)) => {
+                    self.raised = true;
                     if let Some(message) = message {
                         self.locals[*message] = self.text(fault.message);
                     }
