@@ -53,12 +53,11 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     let listing = || Listing::new(&checked.program, !options.check.elide);
     passes.done(|| format!("analyzed script: {}", listing().counts()));
     match options.goal {
-        Goal::Hir if checked.late.is_empty() => return shown(&checked.program.to_string()),
+        Goal::Hir => return shown(&checked.program.to_string()),
         Goal::List => return shown(&listing().text(&scripts, bodies)),
-        _ if !checked.late.is_empty() => return Err(reporter.all(&checked.late, &sources)),
         _ => drop(scripts),
     }
-    let lowered = compile::lower_checked(&mut checked, &options.check);
+    let lowered = compile::lower_checked(&mut checked, &options.check).map_err(|all| reporter.all(&all, &sources))?;
     passes.done(|| "translated to Cranelift IR".into());
     if options.goal == Goal::Clif {
         return shown(&tapster_compiler::emit::clif(&lowered));

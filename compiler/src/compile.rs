@@ -8,9 +8,12 @@ use crate::lower::{Lowered, lower};
 use crate::world::World;
 use tapster_lang::{Diagnostic, SourceMap};
 
-/// Lowers a checked script.
-pub fn lower_checked(checked: &mut Checked, options: &Options) -> Lowered {
-    lower(&mut checked.program, options, checked.facts)
+/// Lowers a checked script, unless something in it can be listed but not compiled.
+pub fn lower_checked(checked: &mut Checked, options: &Options) -> Result<Lowered, Vec<Diagnostic>> {
+    match core::mem::take(&mut checked.late) {
+        late if late.is_empty() => Ok(lower(&mut checked.program, options, checked.facts)),
+        late => Err(late),
+    }
 }
 
 /// Makes the image of a lowered script.

@@ -27,8 +27,6 @@ fn outcome(text: &str) -> Result<(), &'static str> {
             errors.iter().find(|e| e.severity == tapster_lang::Severity::Error).expect("a failure has a reason").code
         });
         let took = start.elapsed();
-        let name = std::thread::current().name().unwrap_or_default().to_owned();
-        println!("{name}: {took:?} {result:?} {} bytes of {}", text.len(), text.chars().take(50).collect::<String>());
         assert!(took < LIMIT, "{took:?} for {}", text.chars().take(80).collect::<String>());
         result
     };

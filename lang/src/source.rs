@@ -223,6 +223,15 @@ impl SourceMap {
         file.line_text(file.line_at(file.boundary(pos)).0)
     }
 
+    /// Bytes of [`Self::line_text`] before a position.
+    pub fn offset_in_line(&self, pos: u32) -> usize {
+        let pos = self.origin(Span::new(pos, pos)).start;
+        let Some(file) = self.file(pos) else { return 0 };
+        let offset = file.boundary(pos);
+        let (line, start) = file.line_at(offset);
+        ((offset - start) as usize).min(file.line_text(line).len())
+    }
+
     /// Where a text was typed: the macro's body, the `$1`, or the span itself.
     pub fn origin(&self, span: Span) -> Span {
         let mut span = span;
@@ -279,6 +288,7 @@ mod tests {
         assert_eq!(at(0), ("", 0, 0));
         assert_eq!(at(99), ("", 0, 0));
         assert_eq!(sources.line_text(6), "two");
+        assert_eq!([1, 4, 6].map(|pos| sources.offset_in_line(pos)), [0, 3, 1]);
         assert_eq!(sources.text(Span::new(5, 8)), "two");
     }
 

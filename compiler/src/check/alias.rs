@@ -72,7 +72,8 @@ impl<'s> Aliases<'s> {
         if walk.steps <= STEPS_MAX {
             return walk.found;
         }
-        let message = format!("more than {STEPS_MAX} aliases behind one probe point, or {NESTING_MAX} within each other");
+        let message =
+            format!("more than {STEPS_MAX} aliases behind one probe point, or {NESTING_MAX} within each other");
         cx.report(Diagnostic::error("check::too-large", message).label(point.span, "stands for too many points"));
         Vec::new()
     }

@@ -155,7 +155,7 @@ impl Builder<'_, '_> {
             Ast::Foreach(walk) => self.foreach(walk)?,
             Ast::Break | Ast::Continue if self.loops == 0 => {
                 self.cx.report_late(outside_loop(&stmt.kind, stmt.span));
-                return None;
+                if matches!(stmt.kind, Ast::Break) { StmtKind::Break } else { StmtKind::Continue }
             }
             Ast::Break => StmtKind::Break,
             Ast::Continue => StmtKind::Continue,

@@ -29,7 +29,9 @@ impl Builder<'_, '_> {
                 }
                 (None, None) => return self.refuse(self.unknown(name)),
                 (Some(other), _) => {
-                    return self.refuse(arity(name, self.program.functions[*other].params, args.len()));
+                    let other = &self.program.functions[*other];
+                    let error = arity(name, other.params, args.len()).label(other.span, "defined here");
+                    return self.refuse(error);
                 }
                 (None, Some(found)) => return self.refuse(arity(name, found.params.len(), args.len())),
             },

@@ -119,7 +119,7 @@ impl Builder<'_, '_> {
                 ExprKind::Long(0)
             }
         };
-        Some(Expr { at: e.at, ..Expr::new(kind, e.span) })
+        Some(Expr { at: e.at, ..Expr::new(kind, without_parentheses(e)) })
     }
 
     /// Whether an expression means anything here: it is built for a try.
@@ -295,4 +295,16 @@ fn arith(op: BinaryOp) -> Option<Arith> {
         BinaryOp::ShiftRight => Arith::Shr,
         _ => return None,
     })
+}
+
+/// The text of an expression; of an assignment from what is assigned on, which messages name, whatever stands before.
+fn without_parentheses(e: &ast::Expr) -> Span {
+    let target = match &e.kind {
+        ast::ExprKind::Assign(_, target, _) | ast::ExprKind::Step { target, .. } => target,
+        _ => return e.span,
+    };
+    match &target.kind {
+        ast::ExprKind::Index(array, _) => Span { start: array.span.start, ..e.span },
+        _ => e.span,
+    }
 }

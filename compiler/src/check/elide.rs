@@ -6,7 +6,7 @@
 //! left out although it might fail. `-u` leaves all of it in, except functions that nothing calls.
 
 mod assignments;
-mod fold;
+pub(super) mod fold;
 mod functions;
 mod statements;
 mod variables;

@@ -12,15 +12,24 @@ use crate::hir::{
 use crate::image::Format;
 use tapster_lang::{Diagnostic, Span};
 
+/// After so many rounds every other one goes backwards. Before, the order says which place told a type first.
+const PATIENCE: u32 = 8;
+
 /// Infers all types.
 pub fn infer(program: &mut Program, cx: &mut Context) {
     let mut signatures: Vec<Signature> = program.functions.iter().map(Signature::new).collect();
     let mut reporting = false;
-    loop {
+    for round in 0.. {
         let mut changed = false;
+        // What only the end of a long script tells would need a round for every statement on its way to the start.
+        let backwards = !reporting && round > PATIENCE && round % 2 == 1;
         let Program { globals, functions, probes, formats, .. } = &mut *program;
         let bodies = functions.iter_mut().enumerate().map(|(id, function)| (Some(id), &mut function.handler));
-        for (function, handler) in bodies.chain(probes.iter_mut().map(|probe| (None, &mut probe.handler))) {
+        let mut bodies: Vec<_> = bodies.chain(probes.iter_mut().map(|probe| (None, &mut probe.handler))).collect();
+        if backwards {
+            bodies.reverse();
+        }
+        for (function, handler) in bodies {
             let mut infer = Infer {
                 globals,
                 formats,
@@ -28,6 +37,7 @@ pub fn infer(program: &mut Program, cx: &mut Context) {
                 function,
                 locals: &mut handler.locals,
                 printing: false,
+                backwards,
                 changed: false,
                 report: reporting.then_some(&mut *cx),
             };
@@ -53,6 +63,8 @@ pub(super) struct Infer<'a, 'c> {
     /// The function whose body this is.
     pub(super) function: Option<FunctionId>,
     pub(super) locals: &'a mut Vec<Local>,
+    /// Statements are looked at last to first.
+    backwards: bool,
     /// An argument of a print is being looked at.
     pub(super) printing: bool,
     pub(super) changed: bool,
@@ -61,7 +73,10 @@ pub(super) struct Infer<'a, 'c> {
 
 impl Infer<'_, '_> {
     fn stmts(&mut self, stmts: &mut [Stmt]) {
-        stmts.iter_mut().for_each(|stmt| self.stmt(stmt));
+        match self.backwards {
+            false => stmts.iter_mut().for_each(|stmt| self.stmt(stmt)),
+            true => stmts.iter_mut().rev().for_each(|stmt| self.stmt(stmt)),
+        }
     }
 
     fn stmt(&mut self, stmt: &mut Stmt) {

@@ -1,8 +1,9 @@
 //! Works out what is constant: globals that nothing writes, arithmetic of constants, and strings that a test has
 //! just shown to equal one.
 
+use super::elide::fold;
 use crate::hir::walk::handler_mut;
-use crate::hir::{Arith, Compare, Expr, ExprKind, Global, Program, Stmt, StmtKind, Type};
+use crate::hir::{Compare, Expr, ExprKind, Global, Program, Stmt, StmtKind, Type};
 use tapster_lang::ast::Literal;
 
 /// Replaces globals that nothing writes by their values.
@@ -21,7 +22,8 @@ pub fn constants(program: &mut Program) {
 
 /// Folds what is constant, and uses what tests have shown.
 pub fn refine(program: &mut Program) {
-    program.handlers_mut().flat_map(|handler| &mut handler.body).for_each(fold_stmt);
+    let effects: Vec<bool> = program.functions.iter().map(|function| function.effect).collect();
+    program.handlers_mut().flat_map(|handler| &mut handler.body).for_each(|stmt| fold_stmt(stmt, &effects));
 }
 
 /// The value of a scalar that is never written.
@@ -38,28 +40,31 @@ fn constant(global: &Global) -> Option<ExprKind> {
     }
 }
 
-fn fold_stmt(stmt: &mut Stmt) {
+fn fold_stmt(stmt: &mut Stmt, effects: &[bool]) {
+    let fold = |e: &mut Expr| {
+        fold::expr(e, effects);
+    };
     match &mut stmt.kind {
         StmtKind::Expr(e) | StmtKind::Return(Some(e)) => fold(e),
-        StmtKind::Block(stmts) => stmts.iter_mut().for_each(fold_stmt),
+        StmtKind::Block(stmts) => stmts.iter_mut().for_each(|stmt| fold_stmt(stmt, effects)),
         StmtKind::If(cond, then, other) => {
             fold(cond);
             if let Some((text, value)) = shown_equal(cond) {
                 replace_text(then, &text, &value);
             }
-            fold_stmt(then);
-            other.iter_mut().for_each(|s| fold_stmt(s));
+            fold_stmt(then, effects);
+            other.iter_mut().for_each(|s| fold_stmt(s, effects));
         }
         StmtKind::Loop { cond, step, body } => {
             fold(cond);
             step.iter_mut().for_each(fold);
-            fold_stmt(body);
+            fold_stmt(body, effects);
         }
         StmtKind::Foreach(walk) => {
             walk.limit.iter_mut().for_each(fold);
-            fold_stmt(&mut walk.body);
+            fold_stmt(&mut walk.body, effects);
         }
-        StmtKind::Try { body, catch, .. } => body.iter_mut().chain(catch).for_each(fold_stmt),
+        StmtKind::Try { body, catch, .. } => body.iter_mut().chain(catch).for_each(|stmt| fold_stmt(stmt, effects)),
         StmtKind::Delete(_)
         | StmtKind::Break
         | StmtKind::Continue
@@ -67,62 +72,6 @@ fn fold_stmt(stmt: &mut Stmt) {
         | StmtKind::Handoff(_)
         | StmtKind::Return(None) => {}
     }
-}
-
-/// Folds arithmetic of constants, innermost first.
-fn fold(e: &mut Expr) {
-    crate::hir::walk::parts_mut(e, &mut fold);
-    let folded = match &e.kind {
-        ExprKind::Neg(a) => long(a).map(i64::wrapping_neg),
-        ExprKind::BitNot(a) => long(a).map(|a| !a),
-        ExprKind::Not(a) => long(a).map(|a| i64::from(a == 0)),
-        ExprKind::Arith(op, a, b) => long(a).zip(long(b)).and_then(|(a, b)| arith(*op, a, b)),
-        ExprKind::Compare(op, a, b) => compare(*op, a, b),
-        _ => None,
-    };
-    if let Some(value) = folded {
-        e.kind = ExprKind::Long(value);
-    }
-}
-
-fn long(e: &Expr) -> Option<i64> {
-    match e.kind {
-        ExprKind::Long(number) => Some(number),
-        _ => None,
-    }
-}
-
-/// SystemTap's arithmetic; what faults at run time is left to it.
-fn arith(op: Arith, a: i64, b: i64) -> Option<i64> {
-    Some(match op {
-        Arith::Add => a.wrapping_add(b),
-        Arith::Sub => a.wrapping_sub(b),
-        Arith::Mul => a.wrapping_mul(b),
-        Arith::Div | Arith::Mod if b == 0 => return None,
-        Arith::Div => a.wrapping_div(b),
-        Arith::Mod => a.wrapping_rem(b),
-        Arith::And => a & b,
-        Arith::Or => a | b,
-        Arith::Xor => a ^ b,
-        Arith::Shl => a.wrapping_shl(b as u32),
-        Arith::Shr => a.wrapping_shr(b as u32),
-    })
-}
-
-fn compare(op: Compare, a: &Expr, b: &Expr) -> Option<i64> {
-    let order = match (&a.kind, &b.kind) {
-        (ExprKind::Long(a), ExprKind::Long(b)) => a.cmp(b),
-        (ExprKind::Text(a), ExprKind::Text(b)) => a.cmp(b),
-        _ => return None,
-    };
-    Some(i64::from(match op {
-        Compare::Eq => order.is_eq(),
-        Compare::Ne => order.is_ne(),
-        Compare::Lt => order.is_lt(),
-        Compare::Le => order.is_le(),
-        Compare::Gt => order.is_gt(),
-        Compare::Ge => order.is_ge(),
-    }))
 }
 
 /// `kernel_string(x) == "text"`: what follows may use the text and spare the read, and as a key it is as short as

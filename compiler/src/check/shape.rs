@@ -36,7 +36,12 @@ pub fn shape(program: &mut Program, max: u32) {
     }
     for rounds in 0.. {
         let mut changed = false;
-        for body in bodies(program) {
+        let mut order: Vec<Body> = bodies(program).collect();
+        // Arguments grow from callers to callees and results the other way: both are defined in any order.
+        if rounds % 2 == 1 {
+            order.reverse();
+        }
+        for body in order {
             let mut handler = core::mem::take(body.of(program));
             let found = grown(program, &mut handler, body, max);
             *body.of(program) = handler;

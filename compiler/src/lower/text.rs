@@ -14,7 +14,10 @@ impl<T: Target> Lowerer<'_, '_, T> {
     /// A string.
     pub(super) fn text(&mut self, e: &Expr) -> Text {
         match &e.kind {
-            ExprKind::Text(bytes) => Text::Literal(bytes.clone()),
+            // What is folded into one literal is cut as what is put together at run time.
+            ExprKind::Text(bytes) => {
+                Text::Literal(bytes[..bytes.len().min(self.plan.max_string as usize - 1)].to_vec())
+            }
             ExprKind::Local(local) => match self.frame.homes[*local] {
                 Home::Text(home, size) => Text::At(home, size),
                 Home::Word(variable) => Text::Stack(self.code.b.use_var(variable)),

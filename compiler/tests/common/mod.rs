@@ -37,7 +37,7 @@ fn steps(
     let mut scripts = vec![parsed.script];
     library::complete(&mut scripts, sources, environment, &macros)?;
     let mut checked = check(&scripts, world, options)?;
-    let lowered = compile::lower_checked(&mut checked, options);
+    let lowered = compile::lower_checked(&mut checked, options)?;
     compile::image(&checked, lowered, sources, world, &host())
 }
 

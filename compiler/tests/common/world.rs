@@ -142,7 +142,7 @@ impl Types {
     }
 
     fn int(&mut self, name: &str, size: u32, signed: bool) -> u32 {
-        self.add((INT, 0), name, size, &[u32::from(signed) << 24 | size * 8])
+        self.add((INT, 0), name, size, &[(u32::from(signed) << 24) | (size * 8)])
     }
 
     fn to(&mut self, kind: u32, name: &str, target: u32) -> u32 {

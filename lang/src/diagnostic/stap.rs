@@ -34,6 +34,9 @@ const SOURCE: &str = "00;34";
 const CARET: &str = "01";
 const TOKEN: &str = "01";
 
+/// Bytes that are shown on each side of a token, at most.
+const NEAR_BYTES: usize = 4_000;
+
 /// Blanks before `source:`.
 const PARSE_INDENT: &str = "     ";
 const SEMANTIC_INDENT: &str = "        ";
@@ -159,18 +162,12 @@ impl<'a> Writer<'a> {
 
     fn line_and_caret(&self, span: Span, indent: &str, out: &mut String) {
         let line = self.sources.line_text(span.start);
-        let column = self.sources.locate(span.start).column as usize;
-        let (mut before, mut width) = (0, 0);
-        for c in line.chars() {
-            if width + 1 >= column {
-                break;
-            }
-            width += if bytes::is_escape(c) { 1 } else { c.len_utf8() };
-            before += c.len_utf8();
-        }
-        let (left, right) = line.split_at(before);
+        let (left, right) = line.split_at(self.sources.offset_in_line(span.start));
         let (_, token) = lexer::first_token(self.sources.text(span));
         let (marked, rest) = right.split_at(if right.starts_with(token) { token.len() } else { 0 });
+        // Of a very long line only what is near: SystemTap shows all of it, for every token that it names.
+        let left = &left[left.ceil_char_boundary(left.len().saturating_sub(NEAR_BYTES))..];
+        let rest = &rest[..rest.floor_char_boundary(NEAR_BYTES)];
         let marked = self.paint(&bytes::printable(marked), TOKEN);
         *out += &format!("{indent}source: {}{marked}{}\n", bytes::printable(left), bytes::printable(rest));
         let blanks: String = left.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();

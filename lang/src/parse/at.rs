@@ -186,7 +186,7 @@ impl Builder<'_> {
         let (end, height) = self.path(&mut path, row)?;
         let span = name.span.to(args.span).to(end);
         let kind = ExprKind::Cast { value: Box::new(value.expr), ty, module, path };
-        self.node(kind, span, name.span, height.max(value.height))
+        self.node(kind, span, name.span, height.saturating_add(value.height))
     }
 
     fn global_var(&mut self, name: Ident, row: &mut Row) -> Built<Node> {

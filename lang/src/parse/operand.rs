@@ -219,12 +219,12 @@ impl Builder<'_> {
         if path.is_empty() {
             return Ok(node);
         }
-        let (span, height) = (node.expr.span.to(end), height.max(node.height));
+        let (span, height) = (node.expr.span.to(end), height.max(node.height + path.len() as u32));
         let at = Span::new(at.start, at.start + if self.text(at).starts_with("->") { 2 } else { 1 });
         self.node(ExprKind::Deref(Box::new(node.expr), path), span, at, height)
     }
 
-    /// Reads steps; gives their end and the greatest height of their indexes.
+    /// Reads steps; gives their end and their height: each is a level on top of those before it and of its index.
     pub(super) fn path(&mut self, path: &mut Vec<Access>, row: &mut Row) -> Built<(Span, u32)> {
         let (mut end, mut height) = (Span::NONE, 0);
         let is_access = |pair: &Pair| matches!(pair.as_rule(), Rule::member | Rule::subscript | Rule::pretty);
@@ -241,7 +241,7 @@ impl Builder<'_> {
                 _ => path.push(Access::Pretty { deep: pair.as_str().len() > 1, span }),
             }
         }
-        Ok((end, height))
+        Ok((end, height.saturating_add(path.len() as u32)))
     }
 
     /// `->name`, `->name$`, `->$`.

@@ -44,13 +44,8 @@ pub enum Kind {
     Other(Side),
     /// The compiler or the runtime gave up, saying this without its numbers.
     Panic(Side, String),
-    /// It does something else.
-    Wrong {
-        /// In user space.
-        user: bool,
-        /// In the kernel.
-        kernel: bool,
-    },
+    /// It does something else than the language says.
+    Wrong(Vec<Side>),
 }
 
 /// Tries a sample.
@@ -59,38 +54,33 @@ pub fn judge(bench: &Workbench, sample: &mut Sample) -> (String, Verdict) {
     let Some(expected) = oracle::run(sample, &bench.task) else { return (text, Verdict::TooLong) };
     // What has no effect may be left out, be it an error: only where there is none does it change nothing.
     let elide = sample.elide && !expected.raised;
-    let sides = [Side::User, Side::Kernel];
     let mut seen = Vec::new();
-    for side in sides {
+    for side in [Side::User, Side::Kernel, Side::Text] {
         match bench.run(sample, &text, side, elide) {
-            Ok(what) => seen.push(what),
+            Ok(what) => seen.push((side, what)),
+            // What is never used has no type that the front end could find out.
+            Err(Refusal::Compiler(said)) if side == Side::Text && !said.contains("parse error") => {}
             Err(refusal) => return (text, not_run(side, refusal)),
         }
     }
+    let handed_over = seen[1].1.handed_over;
     let aspects = Aspects::of(&expected, &text);
-    let wrong = [0, 1].map(|nth: usize| aspects.complaint(&seen[nth], seen[1].handed_over, expected.cut));
-    let [user, kernel] = wrong.each_ref().map(Option::is_some);
-    if !user && !kernel {
-        return (text, Verdict::Agreed { in_kernel: !seen[1].handed_over });
+    let complaint = |(side, seen): &(Side, Seen)| Some((*side, aspects.complaint(*side, seen, handed_over)?));
+    let wrong: Vec<(Side, String)> = seen.iter().filter_map(complaint).collect();
+    if wrong.is_empty() {
+        return (text, Verdict::Agreed { in_kernel: !handed_over });
     }
-    let mut report = match (user, kernel) {
-        (true, true) if same(&seen[0], &seen[1]) => {
-            "both sides agree with each other and not with the language: shared lowering, or the oracle\n".to_owned()
-        }
-        (true, true) => "both sides are wrong, each in its own way\n".to_owned(),
-        (true, false) => "user space is wrong, the kernel is right\n".to_owned(),
-        (false, _) => "the kernel is wrong, user space is right\n".to_owned(),
+    let names: Vec<&str> = wrong.iter().map(|(side, _)| side.name()).collect();
+    let right: Vec<&str> = seen.iter().map(|(side, _)| side.name()).filter(|name| !names.contains(name)).collect();
+    let mut report = match right.is_empty() {
+        true => "all are wrong: the lowering they share, or the oracle\n".to_owned(),
+        false => format!("wrong: {}; right: {}\n", names.join(", "), right.join(", ")),
     };
-    for (side, complaint) in sides.iter().zip(wrong) {
-        if let Some(complaint) = complaint {
-            let _ = write!(report, "{}:\n{complaint}", side.name());
-        }
+    for (side, complaint) in &wrong {
+        let _ = write!(report, "{}:\n{complaint}", side.name());
     }
-    (text, Verdict::Failed(Failure { kind: Kind::Wrong { user, kernel }, report }))
-}
-
-fn same(a: &Seen, b: &Seen) -> bool {
-    (&a.out, &a.left, &a.said) == (&b.out, &b.left, &b.said)
+    let kind = Kind::Wrong(wrong.into_iter().map(|(side, _)| side).collect());
+    (text, Verdict::Failed(Failure { kind, report }))
 }
 
 fn not_run(side: Side, refusal: Refusal) -> Verdict {
@@ -113,6 +103,7 @@ struct Aspects {
     out: Vec<u8>,
     left: Vec<Vec<u8>>,
     said: Vec<String>,
+    cut: bool,
 }
 
 impl Aspects {
@@ -127,12 +118,12 @@ impl Aspects {
             };
             vec![format!("ERROR: {message}{near}"), "WARNING: Number of errors: 1, skipped probes: 0".into()]
         });
-        Aspects { out: expected.out.clone(), left: expected.left.clone(), said }
+        Aspects { out: expected.out.clone(), left: expected.left.clone(), said, cut: expected.cut }
     }
 
     /// What is wrong with what a side did. A statistic to which both sides of the boundary added has its variance put
     /// together of two parts, which rounds differently; a string that fills its place may be counted as cut.
-    fn complaint(&self, seen: &Seen, handed_over: bool, cut: bool) -> Option<String> {
+    fn complaint(&self, side: Side, seen: &Seen, handed_over: bool) -> Option<String> {
         let mut text = String::new();
         let lines = |out: &[u8]| -> Vec<String> { out.split(|b| *b == b'\n').map(shown).collect() };
         differences("prints", &lines(&self.out), &lines(&seen.out), &mut text);
@@ -140,8 +131,9 @@ impl Aspects {
             let variance = |line: &&Vec<u8>| handed_over && shown(line).contains("@variance");
             lines.iter().filter(|line| !variance(line)).map(|line| shown(line)).collect()
         };
-        differences("leaves behind", &left(&self.left), &left(&seen.left), &mut text);
-        let lost: Vec<&String> = seen.losses.iter().filter(|loss| !(cut && loss.contains("cut to"))).collect();
+        let all = side != Side::Text;
+        differences("leaves behind", &left(if all { &self.left } else { &[] }), &left(&seen.left), &mut text);
+        let lost: Vec<&String> = seen.losses.iter().filter(|loss| !(self.cut && loss.contains("cut to"))).collect();
         let said: Vec<String> =
             seen.said.iter().filter(|line| !seen.losses.iter().any(|l| line.contains(l))).cloned().collect();
         differences("says", &self.said, &said, &mut text);

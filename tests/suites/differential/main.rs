@@ -5,7 +5,7 @@
 //! `BPF_PROG_TEST_RUN`. [`judge`] compares everything that can be seen, [`shrink`] makes what fails small.
 //!
 //! `DIFFERENTIAL_SEED` is the first program's seed, `DIFFERENTIAL_PROGRAMS` how many there are; each has the seed after
-//! the one before.
+//! the one before. `DIFFERENTIAL_SHOW` prints them, and the eBPF of those that fail.
 #![expect(clippy::print_stdout, reason = "a suite talks to a terminal")]
 
 mod crash;
@@ -47,6 +47,7 @@ struct Tally {
 
 fn main() -> ExitCode {
     crash::watch();
+    sides::keep_panics();
     let skips = Skips::default();
     let first = number("DIFFERENTIAL_SEED").unwrap_or(1);
     let programs = number("DIFFERENTIAL_PROGRAMS").unwrap_or(PROGRAMS);
@@ -82,6 +83,9 @@ fn batch(seeds: std::ops::Range<u64>, tally: &Tally) -> job::Verdict {
         let _watched = crash::Watched::start(seed);
         let mut sample = generate::program(seed);
         let (text, verdict) = judge::judge(&bench, &mut sample);
+        if shows() {
+            println!("--- seed {seed}\n{text}");
+        }
         let count = match verdict {
             Verdict::Agreed { in_kernel: true } => &tally.in_kernel,
             Verdict::Agreed { in_kernel: false } => &tally.handed_over,
@@ -104,6 +108,11 @@ fn batch(seeds: std::ops::Range<u64>, tally: &Tally) -> job::Verdict {
     if reports.is_empty() { job::Verdict::Pass } else { job::Verdict::Fail(reports.join("\n")) }
 }
 
+/// Whether to print every program, and the eBPF of those that fail.
+fn shows() -> bool {
+    std::env::var_os("DIFFERENTIAL_SHOW").is_some()
+}
+
 fn with_others(report: String, others: &[u64]) -> String {
     if others.is_empty() { report } else { format!("{report}--- seeds that fail in the same way: {others:?}\n") }
 }
@@ -116,7 +125,7 @@ fn report(bench: &Workbench, sample: sample::Sample, text: String, failure: judg
          -D MAXSTRINGLEN={max_string})\n{text}",
         failure.report
     );
-    if std::env::var_os("DIFFERENTIAL_LISTING").is_some() {
+    if shows() {
         let _ = write!(report, "--- eBPF\n{}", bench.listing(&sample, &text, Side::Kernel));
     }
     report

@@ -3,22 +3,28 @@
 use crate::ending;
 use crate::oracle::Task;
 use crate::sample::Sample;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
-use tapster_compiler::check::{Checked, Options, settle};
+use tapster_compiler::check::{Checked, Options, check, settle};
 use tapster_compiler::hir::{Place, Probe, Program};
 use tapster_compiler::image::{Attach, Image, When};
 use tapster_compiler::kernel::btf::Btf;
 use tapster_compiler::kernel::{self, KernelFacts};
 use tapster_compiler::regex::Pattern;
 use tapster_compiler::world::World;
-use tapster_compiler::{compile, emit};
+use tapster_compiler::{compile, emit, library};
+use tapster_lang::ast::Script;
 use tapster_lang::diagnostic::describe_token_at;
+use tapster_lang::parse::parse;
+use tapster_lang::preprocess::{Environment, Macros};
 use tapster_lang::{Diagnostic, SourceMap, Span};
 use tapster_runtime::{LoadError, Machine, Session, host};
+
+/// The first position of a source map.
+const FIRST: u32 = 1;
 
 /// What the handler's probe point is called, whatever it is.
 const POINT: &str = "begin";
@@ -30,6 +36,8 @@ pub enum Side {
     User,
     /// eBPF, run once by `BPF_PROG_TEST_RUN`.
     Kernel,
+    /// Cranelift again, from the text that people are shown, parsed and checked as any script.
+    Text,
 }
 
 impl Side {
@@ -38,6 +46,7 @@ impl Side {
         match self {
             Side::User => "user space",
             Side::Kernel => "the kernel",
+            Side::Text => "the front end",
         }
     }
 }
@@ -70,6 +79,22 @@ pub enum Refusal {
     Panic(String),
 }
 
+thread_local! {
+    /// Whether a panic is an answer and not for the terminal.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+    /// What the last such panic said, and where.
+    static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Has panics of what is tested kept instead of printed.
+pub fn keep_panics() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| match QUIET.get() {
+        true => SAID.set(panic.to_string()),
+        false => others(panic),
+    }));
+}
+
 /// What all runs share.
 pub struct Workbench {
     machine: Machine,
@@ -89,17 +114,16 @@ impl Workbench {
     /// Runs a sample, whose places are those of `text`, on a side; `elide` leaves out of it what has no effect.
     pub fn run(&self, sample: &Sample, text: &str, side: Side, elide: bool) -> Result<Seen, Refusal> {
         let attempt = AssertUnwindSafe(|| self.try_to_run(sample, text, side, elide));
-        catch_unwind(attempt).unwrap_or_else(|panic| {
-            let message = panic.downcast_ref::<String>().cloned();
-            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Err(Refusal::Panic(message.unwrap_or_default()))
-        })
+        QUIET.set(true);
+        let seen = catch_unwind(attempt);
+        QUIET.set(false);
+        seen.unwrap_or_else(|_| Err(Refusal::Panic(SAID.take())))
     }
 
     fn try_to_run(&self, sample: &Sample, text: &str, side: Side, elide: bool) -> Result<Seen, Refusal> {
         let mut sources = SourceMap::new();
         sources.add("differential.stp", text);
-        let image = self.image(sample, side, &sources, elide).map_err(|errors| refused(&errors, &sources))?;
+        let image = self.image(sample, side, &mut sources, elide).map_err(|errors| refused(&errors, &sources))?;
         let handed_over = !image.handoffs.is_empty();
         let (out, err) = (Shown::default(), Shown::default());
         let options = tapster_runtime::Options {
@@ -112,7 +136,10 @@ impl Workbench {
         let begun = Session::load(image, options).map_err(not_loaded)?.begin();
         let running = begun.run_once().map_err(|error| Refusal::Other(format!("BPF_PROG_TEST_RUN: {error}")))?;
         let outcome = running.run().finish();
-        let (out, left) = divide(&out.0.borrow());
+        let (out, left) = match side {
+            Side::Text => (out.0.take(), Vec::new()),
+            Side::User | Side::Kernel => divide(&out.0.borrow()),
+        };
         let said = String::from_utf8_lossy(&err.0.borrow()).lines().map(str::to_owned).collect();
         Ok(Seen { out, left, said, losses: outcome.losses, handed_over })
     }
@@ -121,23 +148,46 @@ impl Workbench {
     pub fn listing(&self, sample: &Sample, text: &str, side: Side) -> String {
         let mut sources = SourceMap::new();
         sources.add("differential.stp", text);
-        let image = catch_unwind(AssertUnwindSafe(|| self.image(sample, side, &sources, false)));
+        QUIET.set(true);
+        let image = catch_unwind(AssertUnwindSafe(|| self.image(sample, side, &mut sources, false)));
+        QUIET.set(false);
         image.ok().and_then(Result::ok).map_or_else(String::new, |image| emit::bpf(&image, &sources))
     }
 
-    fn image(&self, sample: &Sample, side: Side, sources: &SourceMap, elide: bool) -> Result<Image, Vec<Diagnostic>> {
+    fn image(
+        &self,
+        sample: &Sample,
+        side: Side,
+        sources: &mut SourceMap,
+        elide: bool,
+    ) -> Result<Image, Vec<Diagnostic>> {
         let options = Options { max_string: sample.max_string, elide, display: false, ..Options::default() };
-        let mut program = program(sample, side);
-        settle(&mut program, &self.machine, &options)?;
-        let mut checked = Checked { program, facts: self.facts, ..Checked::default() };
-        let lowered = compile::lower_checked(&mut checked, &options);
-        compile::image(&checked, lowered, sources, &self.machine, &host::table())
+        let mut checked = match side {
+            Side::Text => check(&parsed(sources)?, &self.machine, &options)?,
+            Side::User | Side::Kernel => {
+                let mut program = program(sample, side);
+                settle(&mut program, &self.machine, &options)?;
+                Checked { program, facts: self.facts, ..Checked::default() }
+            }
+        };
+        let lowered = compile::lower_checked(&mut checked, &options)?;
+        compile::image(&checked, lowered, &*sources, &self.machine, &host::table())
     }
+}
+
+/// The only text there is, parsed, with what it calls of the library.
+fn parsed(sources: &mut SourceMap) -> Result<Vec<Script>, Vec<Diagnostic>> {
+    let file = sources.file_at(FIRST).expect("the text is there");
+    let (environment, macros) = (Environment::default(), Macros::default());
+    let failed = |errors| vec![Diagnostic::error("parse::syntax", format!("{errors:?}"))];
+    let mut scripts = vec![parse(file, sources, &environment, &macros).map_err(failed)?.script];
+    library::complete(&mut scripts, sources, &environment, &macros)?;
+    Ok(scripts)
 }
 
 fn program(sample: &Sample, side: Side) -> Program {
     let place = match side {
-        Side::User => Place::User(When::Begin(0)),
+        Side::User | Side::Text => Place::User(When::Begin(0)),
         Side::Kernel => {
             let attach = Attach::RawTracepoint { name: "sys_enter".into() };
             Place::Kernel { attach, why: Vec::new() }

@@ -6,7 +6,7 @@ use crate::hir::{Arith, Compare, Expr, ExprKind, Program, Stmt, StmtKind};
 use tapster_lang::Span;
 
 /// Folds constants, and leaves the taken branch alone where one decides.
-pub fn fold(program: &mut Program, effects: &[bool], round: &mut Round) {
+pub(super) fn fold(program: &mut Program, effects: &[bool], round: &mut Round) {
     for handler in handlers(program) {
         tops(&mut handler.body, &mut |e| round.changed |= expr(e, effects));
         stmts_mut(&mut handler.body, &mut |stmt| {
@@ -33,7 +33,7 @@ fn decided(stmt: &mut Stmt) -> Option<StmtKind> {
 }
 
 /// Folds an expression, innermost first. Whether anything was.
-fn expr(e: &mut Expr, effects: &[bool]) -> bool {
+pub fn expr(e: &mut Expr, effects: &[bool]) -> bool {
     let mut changed = false;
     parts_mut(e, &mut |part| changed |= expr(part, effects));
     let Some(folded) = folded(&mut e.kind, effects) else { return changed };

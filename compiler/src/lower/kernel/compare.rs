@@ -52,6 +52,8 @@ impl Kernel<'_> {
             Text::Execname => TASK_COMM_LEN,
             Text::Foreign(_) | Text::Stack(_) => size,
         };
+        // Memory for strings comes in whole words.
+        let bound = bound.next_multiple_of(8);
         (self.at(code, text, bound), bound)
     }
 
@@ -67,7 +69,8 @@ impl Kernel<'_> {
             let (end, on) = (code.block(), code.block());
             let at = code.b.ins().ishl_imm_u(round, 3);
             let texts = [frame::LEFT, frame::RIGHT].map(|at| code.load(I64, frame.plus(at)));
-            let limit = code.k(i64::from(bound));
+            // The last word starts eight bytes before the end; the verifier takes a limit at its word.
+            let limit = code.k(i64::from(bound) - 7);
             let [left, right] = texts.map(|text| {
                 let word = code.call(namespace::PSEUDO, PTRCHK, &[text, at, limit]);
                 code.load(I64, Addr::at(word))

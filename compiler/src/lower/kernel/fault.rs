@@ -58,7 +58,7 @@ impl Kernel<'_> {
         let data = code.slot(8);
         raise.detail.into_iter().for_each(|detail| code.store(detail, data));
         let format = self.constant(code, format.as_bytes());
-        let (to, room) = (code.pointer(to), code.k(i64::from(size)));
+        let (to, room) = (code.pointer(to), code.k(i64::from(self.room(size))));
         let (data, bytes) = (code.pointer(data), code.k(8));
         self.helper(code, helper::SNPRINTF, &[to, room, format, data, bytes]);
         code.release(mark);

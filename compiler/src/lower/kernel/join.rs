@@ -86,7 +86,7 @@ impl Kernel<'_> {
         };
         self.scratch.make_room(size);
         let before = code.b.ins().iadd_imm_s(length, -1);
-        let (start, limit) = (code.pointer(to), code.k(i64::from(size)));
+        let (start, limit) = (code.pointer(to), code.k(i64::from(self.room(size))));
         let at = code.call(namespace::PSEUDO, PTRCHK, &[start, before, limit]);
         let room = code.b.ins().isub(limit, before);
         let room = code.b.ins().umin(room, limit);
@@ -126,7 +126,7 @@ impl Kernel<'_> {
     fn append_on_stack(&mut self, code: &mut Code, to: Addr, size: u32, text: &Text) {
         let from = self.source(code, text, size);
         let area = self.area(code, size);
-        let (start, bytes, old) = (code.pointer(area), code.k(i64::from(size)), code.pointer(to));
+        let (start, bytes, old) = (code.pointer(area), code.k(i64::from(self.room(size))), code.pointer(to));
         let length = self.helper(code, helper::PROBE_READ_KERNEL_STR, &[start, bytes, old]);
         self.scratch.make_room(size);
         let before = code.b.ins().iadd_imm_s(length, -1);

@@ -53,11 +53,12 @@ impl Scratch {
 impl Kernel<'_> {
     /// The map of working memory that the handler turned out to need.
     pub fn scratch(&self) -> Option<Map> {
-        (self.scratch.size > 0).then(|| Map {
+        let used = self.scratch.size > 0 || !self.scratch.found.is_empty();
+        used.then(|| Map {
             name: format!("scratch{}", self.program.probe),
             kind: MapKind::PercpuArray,
             key_size: 4,
-            value_size: self.scratch.size + self.scratch.room.next_multiple_of(8),
+            value_size: (self.scratch.size + self.scratch.room.next_multiple_of(8)).max(8),
             max_entries: 1,
             mmapable: false,
             role: MapRole::Scratch,

@@ -13,13 +13,20 @@ use tapster_runtime_ebpf::record::Fault;
 
 /// Strings up to this bound live on the stack of 512 bytes, wider ones in working memory.
 pub(super) const ON_STACK: u32 = 64;
+/// Once the handler has this much of the stack, all strings live in working memory: keys need the stack more.
+const STACK_OF_TEXT: u32 = 192;
 /// Strings that a statement makes live on the stack up to this bound.
 const WORDS: u32 = 16;
 
 impl Kernel<'_> {
     /// Memory for a string of `size` bytes.
     pub(super) fn text_memory(&mut self, code: &mut Code, size: u32) -> Addr {
-        if size <= ON_STACK { code.slot(size) } else { self.text_memory_far(code, size) }
+        let taken: u32 = code.b.func.sized_stack_slots.values().map(|slot| slot.size).sum();
+        if size <= ON_STACK && taken + size <= STACK_OF_TEXT {
+            code.slot(size)
+        } else {
+            self.text_memory_far(code, size)
+        }
     }
 
     /// Working memory for a string of `size` bytes.
@@ -72,22 +79,29 @@ impl Kernel<'_> {
         code.pointer(place)
     }
 
+    /// Bytes that a string may have at a place of this size, which is in whole words.
+    pub(super) fn room(&self, size: u32) -> u32 {
+        size.min(self.plan.max_string)
+    }
+
     /// Writes a string; `fill` zeroes what follows it.
     pub(super) fn put(&mut self, code: &mut Code, text: &Text, to: Addr, size: u32, fill: bool) {
         if fill && matches!(text, Text::At(..) | Text::Foreign(_)) {
             code.zero(to, size);
         }
+        let room = self.room(size);
         let length = match text {
             Text::Literal(bytes) => {
-                put_literal(code, bytes, to, size, fill);
-                code.k(i64::from(size).min(bytes.len() as i64 + 1))
+                let kept = &bytes[..bytes.len().min(room as usize - 1)];
+                put_literal(code, kept, to, size, fill);
+                code.k(kept.len() as i64 + 1)
             }
-            Text::Foreign(foreign) => self.read_string(code, *foreign, to, size),
+            Text::Foreign(foreign) => self.read_string(code, *foreign, to, room),
             Text::Execname if !self.keeps_length(to) => return self.put_execname(code, to, size, fill),
             // The helper copies up to the NUL from any memory of the kernel, the program's own included.
             Text::At(..) | Text::Execname => {
                 let from = self.source(code, text, size);
-                let (to, bytes) = (code.pointer(to), code.k(i64::from(size)));
+                let (to, bytes) = (code.pointer(to), code.k(i64::from(room)));
                 self.helper(code, helper::PROBE_READ_KERNEL_STR, &[to, bytes, from])
             }
             Text::Stack(_) => unreachable!("the checker refuses stacks as text in kernel handlers"),
@@ -159,11 +173,10 @@ impl Kernel<'_> {
 }
 
 fn put_literal(code: &mut Code, bytes: &[u8], to: Addr, size: u32, fill: bool) {
-    let kept = &bytes[..bytes.len().min(size as usize - 1)];
-    let words = if fill { size / 8 } else { kept.len() as u32 / 8 + 1 };
+    let words = if fill { size / 8 } else { bytes.len() as u32 / 8 + 1 };
     for word in 0..words {
-        let from = (8 * word as usize).min(kept.len());
-        let chunk = &kept[from..(from + 8).min(kept.len())];
+        let from = (8 * word as usize).min(bytes.len());
+        let chunk = &bytes[from..(from + 8).min(bytes.len())];
         code.store_k(word_of(chunk), to.plus(8 * word));
     }
 }

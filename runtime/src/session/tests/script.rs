@@ -22,7 +22,7 @@ pub fn image_for(text: &str, host: &HostTable) -> Image {
     let script = parsed.unwrap_or_else(|errors| panic!("{errors:?}")).script;
     let (machine, options) = (Machine::new(), Options::default());
     let mut checked = check(&[script], &machine, &options).unwrap_or_else(|errors| panic!("{errors:?}"));
-    let lowered = compile::lower_checked(&mut checked, &options);
+    let lowered = compile::lower_checked(&mut checked, &options).unwrap_or_else(|errors| panic!("{errors:?}"));
     let image = compile::image(&checked, lowered, &sources, &machine, host);
     image.unwrap_or_else(|errors| panic!("{errors:?}"))
 }

@@ -11,7 +11,7 @@ impl Generator {
         let (mut pieces, mut args) = (Vec::new(), Vec::new());
         for _ in 0..1 + self.rng.below(3) {
             if self.rng.chance(50) {
-                let literal: &[u8] = *self.rng.pick(&[&b" "[..], b"[", b"] ", b"%", b"x=", b", "]);
+                let literal = *self.rng.pick::<&[u8]>(&[&b" "[..], b"[", b"] ", b"%", b"x=", b", "]);
                 pieces.push(Piece::Literal(literal.to_vec()));
             }
             let conversion = self.conversion(depth, &mut args);

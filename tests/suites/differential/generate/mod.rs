@@ -135,7 +135,8 @@ pub fn program(seed: u64) -> Sample {
     let callable = generator.firsts();
     generator.begin_body(Body { callable, passes: true, ..Body::default() }, &[]);
     let count = 4 + generator.rng.below(14);
-    let body = generator.stmts(count, 3);
+    let mut body = generator.first_values();
+    body.extend(generator.stmts(count, 3));
     generator.sample.handler = Handler { locals: core::mem::take(&mut generator.body.locals), body };
     generator.sample
 }

@@ -33,6 +33,19 @@ impl Generator {
         (0..count).map(|_| self.stmt(depth)).collect()
     }
 
+    /// Values for variables, which would all be zero and empty otherwise.
+    pub(super) fn first_values(&mut self) -> Vec<Stmt> {
+        let mut stmts = Vec::new();
+        for id in 0..self.body.locals.len() {
+            if self.rng.chance(60) {
+                let ty = self.body.locals[id].slot.ty;
+                let value = self.of_type(ty, 0);
+                stmts.push(act(expr(ExprKind::Assign(Target::Local(id), None, value.into()), ty)));
+            }
+        }
+        stmts
+    }
+
     fn block(&mut self, count: usize, depth: usize) -> Box<Stmt> {
         let count = 1 + self.rng.below(count);
         Box::new(stmt(StmtKind::Block(self.stmts(count, depth))))

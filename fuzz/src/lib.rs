@@ -1,0 +1,80 @@
+//! What the fuzzer does with bytes: each function takes a script that may be anything, and must come back.
+//!
+//! Whatever is wrong with the bytes is the user's fault and becomes a diagnostic, and every diagnostic can be shown.
+#![forbid(unsafe_code)]
+
+#[path = "../../compiler/tests/common/mod.rs"]
+mod common;
+
+use common::world::{Bare, Small};
+use std::sync::OnceLock;
+use tapster_compiler::check::Options;
+use tapster_compiler::emit;
+use tapster_compiler::world::World;
+use tapster_lang::diagnostic::{Format, render_all};
+use tapster_lang::preprocess::{Environment, Macros};
+use tapster_lang::{Diagnostic, SourceMap};
+
+/// Runs the preprocessor.
+pub fn preprocess(text: &[u8]) {
+    let args = arguments();
+    let mut sources = SourceMap::new();
+    let file = sources.add_bytes("<input>", text);
+    match tapster_lang::preprocess::preprocess(file, &mut sources, &environment(&args), &Macros::default()) {
+        Ok(expanded) => show(&expanded.warnings, &sources),
+        Err(errors) => show(&errors, &sources),
+    }
+}
+
+/// Parses, and prints the tree.
+pub fn parse(text: &[u8]) {
+    let args = arguments();
+    let mut sources = SourceMap::new();
+    let file = sources.add_bytes("<input>", text);
+    match tapster_lang::parse::parse(file, &mut sources, &environment(&args), &Macros::default()) {
+        Ok(parsed) => {
+            let _ = parsed.script.to_string();
+            show(&parsed.warnings, &sources);
+        }
+        Err(errors) => show(&errors, &sources),
+    }
+}
+
+/// Compiles to the end, for a machine with BTF and for one without, and prints the results.
+pub fn check(text: &[u8]) {
+    static SMALL: OnceLock<Small> = OnceLock::new();
+    compile(text, SMALL.get_or_init(Small::new));
+    if text.windows(6).any(|word| word == b"kernel") {
+        compile(text, &Bare);
+    }
+}
+
+fn compile(text: &[u8], world: &dyn World) {
+    let args = arguments();
+    // Half of all texts are compiled as `-u` does.
+    let options = Options { elide: text.len() % 2 == 0, ..Options::default() };
+    let (sources, result) = common::image(text, &environment(&args), world, &options);
+    match result {
+        Ok(image) => {
+            let _ = emit::bpf(&image, &sources);
+            let _ = emit::image(&image);
+            let _ = emit::object(&image, &sources);
+        }
+        Err(errors) => show(&errors, &sources),
+    }
+}
+
+fn arguments() -> [Vec<u8>; 3] {
+    [b"42".to_vec(), b"$1 \"x".to_vec(), b"\xff\n".to_vec()]
+}
+
+fn environment(args: &[Vec<u8>]) -> Environment<'_> {
+    Environment { args, guru: true, ..Environment::default() }
+}
+
+/// Shows what was found, as people and machines read it; what all have in common is seen in the first few.
+fn show(found: &[Diagnostic], sources: &SourceMap) {
+    for format in [Format::Fancy, Format::Stap, Format::Json] {
+        let _ = render_all(&found[..found.len().min(3)], sources, format, true, 80);
+    }
+}
