@@ -130,9 +130,8 @@ impl Check<'_, '_> {
     fn expr(&mut self, e: &mut Expr) {
         expr_mut(e, &mut |e| {
             if let Some(global) = changed_here(e) {
-                // Of `++a[k]` what stands behind the operator.
-                let operator = if matches!(e.kind, ExprKind::Step(_, _, true)) { "++".len() as u32 } else { 0 };
-                self.changes(global, Span::new(e.span.start + operator, e.span.end));
+                // The text starts with the array, whatever stands before it.
+                self.changes(global, e.span);
             }
             if let ExprKind::Call(function, _) = e.kind {
                 self.calls(function, e.at);

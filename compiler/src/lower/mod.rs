@@ -84,7 +84,9 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
     let mut lowered = Lowered { plan, kernel: Vec::new(), user: Vec::new(), functions: Vec::new() };
     let mut context = FunctionBuilderContext::new();
     let in_user = reach::reached_from_user(program);
-    let counting: Vec<bool> = (0..program.functions.len()).map(|id| loops(program, id)).collect();
+    let looping: Vec<bool> = (0..program.functions.len()).map(|id| loops(program, id)).collect();
+    let reaches_loop = |id| reach::reached_from(program, vec![id]).into_iter().any(|id| looping[id]);
+    let counting: Vec<bool> = (0..looping.len()).map(reaches_loop).collect();
     let program = &*program;
     for (number, probe) in program.probes.iter().enumerate() {
         match &probe.place {
