@@ -197,7 +197,13 @@ impl<T: Target> Lowerer<'_, '_, T> {
             self.target.print_histogram(&mut self.code, *global, key, at);
             return;
         }
-        let values = self.print_args(args);
+        let mut values = self.print_args(args);
+        // A literal that is printed as it stands is never cut.
+        for (value, arg) in values.iter_mut().zip(args) {
+            if let (PrintArg::Text(text, _), ExprKind::Text(bytes), false) = (value, &arg.kind, T::IN_KERNEL) {
+                *text = Text::Literal(bytes.clone());
+            }
+        }
         self.target.print(&mut self.code, format, &values, at);
     }
 
