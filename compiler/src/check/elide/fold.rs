@@ -66,7 +66,10 @@ fn folded(kind: &mut ExprKind, effects: &[bool]) -> Option<Folded> {
             Some(Folded::Part(core::mem::replace(&mut **taken, Expr::long(0, Span::NONE))))
         }
         ExprKind::Concat(a, b) => match (&a.kind, &b.kind) {
-            (ExprKind::Text(a), ExprKind::Text(b)) => Some(Folded::Text([a.as_slice(), b].concat())),
+            // A string that is put together is cut to MAXSTRINGLEN, which is 16 at least; a literal is not.
+            (ExprKind::Text(a), ExprKind::Text(b)) if a.len() + b.len() < 16 => {
+                Some(Folded::Text([a.as_slice(), b].concat()))
+            }
             _ => None,
         },
         _ => None,
