@@ -46,20 +46,21 @@ pub struct Code<'f> {
     /// The builder, for what the vocabulary lacks.
     pub b: FunctionBuilder<'f>,
     names: HashMap<(u32, u32), FuncRef>,
-    /// Memory in use, in the order it was taken, and memory that can be had again: bytes and place.
-    taken: Vec<(u32, Place)>,
-    free: Vec<(u32, Place)>,
+    /// The function's own stack, and how much of it is in use.
+    stack: Option<StackSlot>,
+    used: u32,
+    /// Working memory in use, in the order it was taken, and what can be had again: bytes and offset.
+    taken: Vec<(u32, u32)>,
+    free: Vec<(u32, u32)>,
     /// Where an error goes, inside a `try`; out of the handler otherwise.
     pub catch: Option<Catch>,
 }
 
-/// Memory that a statement uses.
+/// How much memory is in use: what [`Code::release`] goes back to.
 #[derive(Clone, Copy, Debug)]
-enum Place {
-    /// A slot of the function's own stack.
-    Slot(StackSlot),
-    /// Working memory of the target, at an offset.
-    Far(u32),
+pub struct Mark {
+    stack: u32,
+    far: usize,
 }
 
 /// Where an error goes.
@@ -87,7 +88,8 @@ impl<'f> Code<'f> {
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
         let params = b.block_params(entry).to_vec();
-        (Code { b, names: HashMap::new(), taken: Vec::new(), free: Vec::new(), catch: None }, params)
+        let names = HashMap::new();
+        (Code { b, names, stack: None, used: 0, taken: Vec::new(), free: Vec::new(), catch: None }, params)
     }
 
     /// Ends the function.
@@ -141,48 +143,47 @@ impl<'f> Code<'f> {
         self.b.ins().symbol_value(I64, global)
     }
 
-    /// A slot of the function's stack, 8-byte aligned, until [`Code::release`] takes it back.
+    /// Memory on the function's stack, 8-byte aligned, until [`Code::release`] takes it back.
     pub fn slot(&mut self, bytes: u32) -> Addr {
-        let bytes = bytes.next_multiple_of(8).max(8);
-        // eBPF has 512 bytes for everything: the smallest free slot that is large enough serves again.
-        let free = self.take_free(bytes, |place| matches!(place, Place::Slot(_)));
-        let (bytes, place) = free.unwrap_or_else(|| {
-            let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
-            (bytes, Place::Slot(self.b.create_sized_stack_slot(data)))
-        });
-        self.taken.push((bytes, place));
-        let Place::Slot(slot) = place else { unreachable!("only slots were looked at") };
-        Addr { base: Base::Slot(slot), offset: 0 }
+        // eBPF has 512 bytes for everything, so all of it is one slot, in which what is taken back serves again.
+        let new = || self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 0, 3));
+        let slot = *self.stack.get_or_insert_with(new);
+        let offset = self.used as i32;
+        self.used += bytes.next_multiple_of(8).max(8);
+        let size = &mut self.b.func.sized_stack_slots[slot].size;
+        *size = self.used.max(*size);
+        Addr { base: Base::Slot(slot), offset }
     }
 
-    /// Working memory, at the offset that `reserve` gives for so many bytes, until [`Code::release`] takes it back.
+    /// Bytes of the stack in use.
+    pub fn stack_in_use(&self) -> u32 {
+        self.used
+    }
+
+    /// Working memory of the target, at the offset that `reserve` gives for so many bytes, until [`Code::release`] takes
+    /// it back.
     pub fn far(&mut self, bytes: u32, reserve: impl FnOnce(u32) -> u32) -> u32 {
-        let free = self.take_free(bytes, |place| matches!(place, Place::Far(_)));
-        let (bytes, place) = free.unwrap_or_else(|| (bytes, Place::Far(reserve(bytes))));
-        self.taken.push((bytes, place));
-        let Place::Far(offset) = place else { unreachable!("only working memory was looked at") };
-        offset
+        let bytes = bytes.next_multiple_of(8);
+        // The smallest that is large enough serves again, if it is not so large that something else will miss it.
+        let fits = |(size, _): &(u32, u32)| (bytes..=2 * bytes).contains(size);
+        let free = self.free.iter().enumerate().filter(|(_, place)| fits(place));
+        let place = match free.min_by_key(|(_, (size, _))| *size).map(|(nth, _)| nth) {
+            Some(nth) => self.free.swap_remove(nth),
+            None => (bytes, reserve(bytes)),
+        };
+        self.taken.push(place);
+        place.1
     }
 
-    /// The smallest free place of a kind that is large enough, and not so large that something else will miss it.
-    fn take_free(&mut self, bytes: u32, is_kind: impl Fn(&Place) -> bool) -> Option<(u32, Place)> {
-        let fits = self
-            .free
-            .iter()
-            .enumerate()
-            .filter(|(_, (size, place))| (bytes..=2 * bytes).contains(size) && is_kind(place));
-        let nth = fits.min_by_key(|(_, (size, _))| *size).map(|(nth, _)| nth)?;
-        Some(self.free.swap_remove(nth))
-    }
-
-    /// How much memory is in use: what [`Code::release`] goes back to.
-    pub fn mark(&self) -> usize {
-        self.taken.len()
+    /// How much memory is in use.
+    pub fn mark(&self) -> Mark {
+        Mark { stack: self.used, far: self.taken.len() }
     }
 
     /// Takes back all memory since a mark. Nothing may refer to it any more.
-    pub fn release(&mut self, mark: usize) {
-        self.free.extend(self.taken.drain(mark..));
+    pub fn release(&mut self, mark: Mark) {
+        self.used = mark.stack;
+        self.free.extend(self.taken.drain(mark.far..));
     }
 
     /// A place as a pointer.

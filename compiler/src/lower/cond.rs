@@ -30,6 +30,12 @@ impl<T: Target> Lowerer<'_, '_, T> {
     /// Goes to one of two blocks.
     pub(super) fn cond(&mut self, e: &Expr, yes: Block, no: Block) {
         self.code.at(e.span);
+        let mark = self.code.mark();
+        self.branch_on(e, yes, no);
+        self.code.release(mark);
+    }
+
+    fn branch_on(&mut self, e: &Expr, yes: Block, no: Block) {
         match &e.kind {
             ExprKind::Not(a) => self.cond(a, no, yes),
             ExprKind::And(a, b) => {

@@ -48,8 +48,15 @@ impl<T: Target> Lowerer<'_, '_, T> {
         }
     }
 
-    /// A number.
+    /// A number. It needs nothing more of what was built on the way to it.
     pub(super) fn long(&mut self, e: &Expr) -> Value {
+        let mark = self.code.mark();
+        let value = self.number(e);
+        self.code.release(mark);
+        value
+    }
+
+    fn number(&mut self, e: &Expr) -> Value {
         match &e.kind {
             ExprKind::Long(number) => self.code.k(*number),
             ExprKind::Local(local) => self.local_word(*local),

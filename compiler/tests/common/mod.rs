@@ -9,7 +9,7 @@ use tapster_compiler::image::Image;
 use tapster_compiler::library;
 use tapster_compiler::world::World;
 use tapster_lang::parse::parse;
-use tapster_lang::preprocess::{Environment, Macros};
+use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap};
 
 /// Compiles a user's script as the command line does; what is wrong comes with the texts it points into.
@@ -31,7 +31,7 @@ fn steps(
     world: &dyn World,
     options: &Options,
 ) -> Result<Image, Vec<Diagnostic>> {
-    let macros = Macros::default();
+    let macros = library::macros(text, sources, environment)?;
     let file = sources.add_bytes("<input>", text);
     let parsed = parse(file, sources, environment, &macros)?;
     let mut scripts = vec![parsed.script];

@@ -4,6 +4,7 @@ use crate::oracle::{self, Expected};
 use crate::sample::Sample;
 use crate::show::show;
 use crate::sides::{Refusal, Seen, Side, Workbench};
+use crate::used::Used;
 use std::fmt::Write;
 use tapster_lang::SourceMap;
 use tapster_lang::diagnostic::describe_token_at;
@@ -64,6 +65,10 @@ pub fn judge(bench: &Workbench, sample: &mut Sample) -> (String, Verdict) {
         }
     }
     let handed_over = seen[1].1.handed_over;
+    if handed_over && Used::of(&sample.functions, &sample.handler).variance {
+        // Put together of what both sides of the boundary have added, it rounds differently, and the program saw it.
+        seen.retain(|(side, _)| *side != Side::Kernel);
+    }
     let aspects = Aspects::of(&expected, &text);
     let complaint = |(side, seen): &(Side, Seen)| Some((*side, aspects.complaint(*side, seen, handed_over)?));
     let wrong: Vec<(Side, String)> = seen.iter().filter_map(complaint).collect();

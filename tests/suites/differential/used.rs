@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use tapster_compiler::hir::walk::{handler_mut, stmts_mut};
 use tapster_compiler::hir::{ExprKind, Function, FunctionId, GlobalId, Handler, StmtKind, Target, Walked};
+use tapster_compiler::host::Extractor;
 
 /// Globals and functions.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub struct Used {
     pub globals: BTreeSet<GlobalId>,
     /// The functions, with the overloads that `next` passes to.
     pub functions: BTreeSet<FunctionId>,
+    /// Whether it reads a variance.
+    pub variance: bool,
 }
 
 impl Used {
@@ -39,6 +42,7 @@ impl Used {
             | ExprKind::In(global, _)
             | ExprKind::Stat(_, global, _)
             | ExprKind::Aggregate(global, ..) => {
+                self.variance |= matches!(e.kind, ExprKind::Stat(Extractor::Variance, ..));
                 self.globals.insert(*global);
             }
             ExprKind::Assign(target, ..) | ExprKind::Step(target, ..) => self.target(target),

@@ -21,8 +21,7 @@ const WORDS: u32 = 16;
 impl Kernel<'_> {
     /// Memory for a string of `size` bytes.
     pub(super) fn text_memory(&mut self, code: &mut Code, size: u32) -> Addr {
-        let taken: u32 = code.b.func.sized_stack_slots.values().map(|slot| slot.size).sum();
-        if size <= ON_STACK && taken + size <= STACK_OF_TEXT {
+        if size <= ON_STACK && code.stack_in_use() + size <= STACK_OF_TEXT {
             code.slot(size)
         } else {
             self.text_memory_far(code, size)
