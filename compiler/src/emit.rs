@@ -89,7 +89,8 @@ fn storage(storage: &Storage) -> String {
                 Value::Aggregate(layout) => format!("statistic of {} bytes", layout.size()),
             };
             let place = array.map.map_or_else(|| "user space".into(), |map| format!("map {map}"));
-            format!("{value} [{}] in {place}, {} entries", keys.join(", "), array.max_entries)
+            let order = if array.ordered { ", ordered" } else { "" };
+            format!("{value} [{}] in {place}, {} entries{order}", keys.join(", "), array.max_entries)
         }
     }
 }

@@ -129,6 +129,8 @@ pub struct Global {
     pub written: bool,
     /// Whether anything reads it.
     pub read: bool,
+    /// Whether a `foreach` walks over it: the order of its elements can be seen.
+    pub walked: bool,
     /// Whether a kernel handler uses it.
     pub in_kernel: bool,
     /// How many kernel handlers write it: more than one may nest on one CPU.

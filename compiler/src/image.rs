@@ -249,6 +249,16 @@ pub struct Array {
     /// Whether a new element drops the oldest one where the array is full (`a%`); in the kernel the one that was not
     /// used for longest, by [`MapKind::LruHash`].
     pub wrap: bool,
+    /// Whether an element in the map says behind its value when it was inserted, in nanoseconds of `CLOCK_MONOTONIC`: a
+    /// hash map keeps no order, and walks go through the elements in that of their insertion.
+    pub ordered: bool,
+}
+
+impl Array {
+    /// Bytes of one element in the map, on one CPU.
+    pub const fn stored_size(&self) -> u32 {
+        if self.ordered { self.value.size() + 8 } else { self.value.size() }
+    }
 }
 
 /// One part of a key, at a multiple of 8.

@@ -78,7 +78,8 @@ mod tests {
 
     fn image(sized: bool) -> Image {
         let (value, max_entries) = (Value::Long, 3);
-        let array = Array { map: None, key: vec![], key_size: 8, value, max_entries, sized, wrap: false };
+        let array =
+            Array { map: None, key: vec![], key_size: 8, value, max_entries, sized, wrap: false, ordered: false };
         Image { globals: vec![Global { name: "a".into(), storage: Storage::Array(array) }], ..Image::default() }
     }
 

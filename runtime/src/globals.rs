@@ -5,6 +5,7 @@
 
 use crate::map;
 use crate::sys::bpf::Map;
+use crate::sys::process::{Clock, now};
 use crate::table::Table;
 use crate::walk::Slice;
 use std::io;
@@ -142,7 +143,7 @@ impl Globals {
         let Some(Global::Array(elements)) = self.all.get_mut(global) else { return None };
         let Some(map) = elements.array.map else { return Some(Rc::clone(&elements.own)) };
         if elements.snapshot.is_none() {
-            let snapshot = map::snapshot(&self.maps[map], elements.array.value, &elements.own);
+            let snapshot = map::snapshot(&self.maps[map], &elements.array, &elements.own);
             let mut table = snapshot.unwrap_or_else(|error| {
                 self.failures.note::<()>(Err(error));
                 elements.own.emptied()
@@ -216,7 +217,18 @@ impl Globals {
             return Ok(());
         };
         elements.snapshot = None;
-        match self.maps[map].update(key, value, 0) {
+        let map = &self.maps[map];
+        self.merged.clear();
+        self.merged.extend_from_slice(value);
+        if elements.array.ordered {
+            self.answer.resize(map.value_size(), 0);
+            let stamp = match self.failures.note(map.lookup(key, &mut self.answer)) {
+                true => map::stamp(elements.array.value, &self.answer),
+                false => now(Clock::Monotonic),
+            };
+            self.merged.extend_from_slice(&stamp.to_ne_bytes());
+        }
+        match map.update(key, &self.merged, 0) {
             Err(error) if error.raw_os_error() == Some(libc::E2BIG) => Err(Fault::ArrayOverflow),
             result => {
                 self.failures.note(result);
@@ -325,7 +337,7 @@ mod tests {
 
     fn image(value: Value, max_entries: u32, wrap: bool) -> Image {
         let key = vec![image::KeyPart { offset: 0, kind: image::KeyKind::Long }];
-        let array = Array { map: None, key, key_size: 8, value, max_entries, sized: false, wrap };
+        let array = Array { map: None, key, key_size: 8, value, max_entries, sized: false, wrap, ordered: false };
         let global = image::Global { name: "a".into(), storage: Storage::Array(array) };
         Image { globals: vec![global], ..Image::default() }
     }

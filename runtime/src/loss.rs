@@ -86,7 +86,16 @@ mod tests {
     fn image() -> Image {
         let array = |sized| {
             let (value, max_entries) = (Value::Long, 2048);
-            Storage::Array(Array { map: None, key: vec![], key_size: 8, value, max_entries, sized, wrap: false })
+            Storage::Array(Array {
+                map: None,
+                key: vec![],
+                key_size: 8,
+                value,
+                max_entries,
+                sized,
+                wrap: false,
+                ordered: false,
+            })
         };
         let program = Program {
             name: "p".into(),

@@ -5,7 +5,8 @@
 use crate::sys::bpf::{Cursor, Map};
 use crate::table::Table;
 use std::io;
-use tapster_compiler::image::Value;
+use tapster_compiler::image::{Array, Value};
+use tapster_runtime_ebpf::aggregate;
 
 /// Bytes of the two buffers that a batch is read into.
 const BATCH_BYTES: usize = 512 << 10;
@@ -75,15 +76,30 @@ pub fn merge(value: Value, stride: usize, cpus: &[u8], own: Option<&[u8]>, into:
     }
 }
 
-/// Reads all elements into one table, with what user handlers added to statistics.
-pub fn snapshot(map: &Map, value: Value, own: &Table) -> io::Result<Table> {
+/// Reads all elements into one table, with what user handlers added to statistics; in the order of their insertion
+/// where the array keeps it.
+pub fn snapshot(map: &Map, array: &Array, own: &Table) -> io::Result<Table> {
+    let value = array.value;
     let mut table = Table::new(map.key_size(), value.size() as usize);
+    let mut stamps = Vec::new();
     for_each(map, |key, cpus| {
         let row = table.push(key);
         let added = own.find(key).map(|row| own.value(row));
         merge(value, map.stride(), cpus, added, table.value_mut(row));
+        if array.ordered {
+            stamps.push((stamp(value, cpus), row));
+        }
     })?;
+    if array.ordered {
+        stamps.sort_unstable();
+        table.reorder(stamps.into_iter().map(|(_, row)| row).collect());
+    }
     Ok(table)
+}
+
+/// When an element of an ordered array was inserted.
+pub fn stamp(value: Value, stored: &[u8]) -> u64 {
+    aggregate::read(stored, value.size()) as u64
 }
 
 /// Deletes all elements.

@@ -12,6 +12,7 @@ enum Use {
     Read(GlobalId),
     Write(GlobalId),
     Extract(GlobalId, Extractor),
+    Walk(GlobalId),
 }
 
 /// Notes reads, writes and extractors of globals.
@@ -43,7 +44,7 @@ pub fn note_sides(program: &mut Program) {
         let mut all = uses(&mut program.probes[nth].handler, &stats);
         all.extend(reached(program, nth).into_iter().flat_map(|id| by_function[id].iter().copied()));
         for used in all {
-            let (Use::Read(global) | Use::Write(global) | Use::Extract(global, _)) = used;
+            let (Use::Read(global) | Use::Write(global) | Use::Extract(global, _) | Use::Walk(global)) = used;
             program.globals[global].in_kernel = true;
             if matches!(used, Use::Write(_)) && !written.contains(&global) {
                 written.push(global);
@@ -57,6 +58,7 @@ fn apply(program: &mut Program, used: Use) {
     match used {
         Use::Read(global) => program.globals[global].read = true,
         Use::Write(global) => program.globals[global].written = true,
+        Use::Walk(global) => (program.globals[global].read, program.globals[global].walked) = (true, true),
         Use::Extract(global, extractor) => {
             let global = &mut program.globals[global];
             global.read = true;
@@ -84,7 +86,8 @@ fn uses(handler: &mut Handler, stats: &[bool]) -> Vec<Use> {
             (Walked::Array(global, _), SortBy::Value(extractor)) if stats[*global] => {
                 uses.push(Use::Extract(*global, extractor));
             }
-            (Walked::Array(global, _) | Walked::Buckets(global, _), _) => uses.push(Use::Read(*global)),
+            (Walked::Array(global, _), _) => uses.push(Use::Walk(*global)),
+            (Walked::Buckets(global, _), _) => uses.push(Use::Read(*global)),
         },
         StmtKind::Delete(target) => uses.extend(target.global().map(Use::Write)),
         _ => {}

@@ -334,7 +334,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
     /// Reads the element with a key.
     pub(super) fn element_at(&mut self, global: hir::GlobalId, key: Addr) -> Bound {
         let value = self.plan.array(global).map_or(Element::Long, |array| array.value);
-        let to = self.element_memory(value);
+        let to = self.element_memory(global);
         self.target.get(&mut self.code, global, key, to);
         match value {
             Element::Text(size) => Bound::Text(Text::At(to, size)),

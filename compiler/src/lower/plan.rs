@@ -256,7 +256,17 @@ fn array(plan: &mut Plan, number: usize, global: &Global) -> Array {
         (Type::String, shape) => Value::Text(text_size(shape, plan.max_string)),
         _ => Value::Long,
     };
-    let map = global.in_kernel.then(|| {
+    let mut array = Array {
+        map: None,
+        key,
+        key_size,
+        value,
+        max_entries: global.max_entries,
+        sized: global.sized,
+        wrap: global.wrap,
+        ordered: global.in_kernel && global.walked && !matches!(value, Value::Aggregate(_)),
+    };
+    array.map = global.in_kernel.then(|| {
         // The kernel drops what was not used for longest where SystemTap drops the oldest.
         let kind = match (matches!(value, Value::Aggregate(_)), global.wrap) {
             (true, false) => MapKind::PercpuHash,
@@ -264,10 +274,10 @@ fn array(plan: &mut Plan, number: usize, global: &Global) -> Array {
             (false, false) => MapKind::Hash,
             (false, true) => MapKind::LruHash,
         };
-        let sizes = (key_size, value.size());
+        let sizes = (key_size, array.stored_size());
         plan.add(map_name(&global.name), kind, sizes, global.max_entries, MapRole::Array(number))
     });
-    Array { map, key, key_size, value, max_entries: global.max_entries, sized: global.sized, wrap: global.wrap }
+    array
 }
 
 fn key_kind(slot: Slot, max_string: u32) -> KeyKind {

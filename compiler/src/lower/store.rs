@@ -78,7 +78,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 let Some(Element::Text(size)) = self.plan.array(global).map(|array| array.value) else {
                     unreachable!("who appends has text")
                 };
-                let place = self.element_memory(Element::Text(size));
+                let place = self.element_memory(global);
                 self.target.get(&mut self.code, global, key, place);
                 let whole = self.append_at(place, size, &text);
                 self.target.set(&mut self.code, global, key, place, span);
@@ -130,7 +130,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 (old, new)
             }
             Place::Element(global, key) => {
-                let place = self.code.slot(8);
+                let place = self.element_memory(global);
                 self.target.get(&mut self.code, global, key, place);
                 let old = self.code.load(I64, place);
                 let new = change(self, old);
@@ -147,7 +147,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Place::Global(global) => self.store_global(global, value),
             Place::Element(global, key) => {
                 let element = self.plan.array(global).map_or(Element::Long, |array| array.value);
-                let from = self.element_memory(element);
+                let from = self.element_memory(global);
                 match (element, value) {
                     (Element::Text(size), Bound::Text(text)) => {
                         // The whole of a short value is read from the stack, so all of it must be written.
@@ -163,10 +163,12 @@ impl<T: Target> Lowerer<'_, '_, T> {
     }
 
     /// Memory for an element on its way to or from an array.
-    pub(super) fn element_memory(&mut self, element: Element) -> Addr {
-        match element {
-            Element::Text(size) => self.target.text_temp(&mut self.code, size),
-            Element::Long | Element::Stack | Element::Aggregate(_) => self.code.slot(8),
+    pub(super) fn element_memory(&mut self, global: hir::GlobalId) -> Addr {
+        let array = self.plan.array(global).expect("an element belongs to an array");
+        match array.value {
+            Element::Text(_) => self.target.text_temp(&mut self.code, array.stored_size()),
+            Element::Long | Element::Stack => self.code.slot(array.stored_size()),
+            Element::Aggregate(_) => self.code.slot(8),
         }
     }
 

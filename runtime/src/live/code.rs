@@ -160,6 +160,7 @@ pub fn counting(attach: Attach) -> Image {
         max_entries: 2048,
         sized: false,
         wrap: false,
+        ordered: false,
     };
     Image {
         maps: vec![

@@ -342,12 +342,14 @@ fn batches_read_a_whole_map_and_clear_it() {
     }
     let full = map.update(&99_999u64.to_ne_bytes(), &[0; 8], 0).expect_err("there is none");
     assert_eq!(full.raw_os_error(), Some(libc::E2BIG));
-    let table = crate::map::snapshot(&map, Value::Long, &Table::new(8, 8)).expect("read");
+    let (key, value, max_entries) = (Vec::new(), Value::Long, 20_000);
+    let array = Array { map: Some(0), key, key_size: 8, value, max_entries, sized: true, wrap: false, ordered: false };
+    let table = crate::map::snapshot(&map, &array, &Table::new(8, 8)).expect("read");
     assert_eq!(table.len(), 20_000);
     let right = |row| read(table.key(row), 0) * 3 == read(table.value(row), 0);
     assert!(table.live_rows().all(right));
     crate::map::clear(&map).expect("cleared");
-    assert!(crate::map::snapshot(&map, Value::Long, &Table::new(8, 8)).expect("read").is_empty());
+    assert!(crate::map::snapshot(&map, &array, &Table::new(8, 8)).expect("read").is_empty());
 }
 
 #[test]
@@ -358,7 +360,7 @@ fn arrays_in_maps_are_written_read_and_deleted() {
     let maps = vec![map("a", MapKind::Hash, 8, 8, 2, MapRole::Array(0))];
     let key = vec![KeyPart { offset: 0, kind: KeyKind::Long }];
     let (value, max_entries) = (Value::Long, 2);
-    let array = Array { map: Some(0), key, key_size: 8, value, max_entries, sized: true, wrap: false };
+    let array = Array { map: Some(0), key, key_size: 8, value, max_entries, sized: true, wrap: false, ordered: false };
     let globals = vec![Global { name: "a".into(), storage: Storage::Array(array) }];
     let image = Image { maps, globals, ..Image::default() };
     let loaded = crate::load::load(&image).expect("loads");
@@ -386,7 +388,8 @@ fn maps_of_arrays_that_wrap_make_room() {
     for (kind, value) in [(MapKind::LruHash, Value::Long), (MapKind::LruPercpuHash, statistic)] {
         let maps = vec![map("w", kind, 8, value.size(), 16, MapRole::Array(0))];
         let key = vec![KeyPart { offset: 0, kind: KeyKind::Long }];
-        let array = Array { map: Some(0), key, key_size: 8, value, max_entries: 16, sized: true, wrap: true };
+        let array =
+            Array { map: Some(0), key, key_size: 8, value, max_entries: 16, sized: true, wrap: true, ordered: false };
         let globals = vec![Global { name: "w".into(), storage: Storage::Array(array) }];
         let image = Image { maps, globals, ..Image::default() };
         let loaded = crate::load::load(&image).expect("loads");

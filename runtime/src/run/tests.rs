@@ -41,7 +41,7 @@ impl Write for Shown {
 /// An array of user space with one number as its key.
 pub(crate) fn array(name: &str, value: Value, max_entries: u32) -> Global {
     let key = vec![KeyPart { offset: 0, kind: KeyKind::Long }];
-    let array = Array { map: None, key, key_size: 8, value, max_entries, sized: false, wrap: false };
+    let array = Array { map: None, key, key_size: 8, value, max_entries, sized: false, wrap: false, ordered: false };
     Global { name: name.into(), storage: Storage::Array(array) }
 }
 

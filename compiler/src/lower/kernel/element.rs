@@ -16,6 +16,11 @@ impl Kernel<'_> {
         (array.map.expect("the kernel's arrays have a map"), array.value)
     }
 
+    /// Where in an element the time of its insertion lies, if its array has an order.
+    fn stamp(&self, global: GlobalId) -> Option<u32> {
+        self.plan.array(global).filter(|array| array.ordered).map(|array| array.value.size())
+    }
+
     /// Copies an element, zeros where there is none.
     pub(super) fn element_get(&mut self, code: &mut Code, global: GlobalId, key: Addr, to: Addr) {
         let (map, value) = self.array(global);
@@ -40,13 +45,54 @@ impl Kernel<'_> {
     }
 
     /// Sets an element. A full array is an error, as in SystemTap.
+    ///
+    /// A number that is there is changed in place: an update would take a new element of the map for it. Of `from` the
+    /// bytes behind the value are for the time of insertion.
     pub(super) fn element_set(&mut self, code: &mut Code, global: GlobalId, key: Addr, from: Addr, span: Span) {
-        let (map, _) = self.array(global);
-        let failed = self.update(code, map, key, from, ANY);
+        let (map, value) = self.array(global);
         let (full, ok) = (code.block(), code.block());
+        match (value, self.stamp(global)) {
+            (Element::Text(_), None) => {}
+            (Element::Text(_), Some(at)) => {
+                let found = self.lookup(code, map, key);
+                let missing = code.block();
+                let (there, place) = code.block_with();
+                let (stamped, stamp) = code.block_with();
+                code.b.ins().brif(found, there, &[found.into()], missing, &[]);
+                code.to(there);
+                let old = code.load(I64, Addr::at(place).plus(at));
+                code.jump(stamped, &[old]);
+                code.to(missing);
+                let now = self.helper(code, helper::KTIME_GET_NS, &[]);
+                code.jump(stamped, &[now]);
+                code.to(stamped);
+                code.store(stamp, from.plus(at));
+            }
+            (_, stamp) => {
+                let found = self.lookup(code, map, key);
+                let missing = code.block();
+                let (there, place) = code.block_with();
+                code.b.ins().brif(found, there, &[found.into()], missing, &[]);
+                code.to(there);
+                let word = code.load(I64, from);
+                code.store(word, Addr::at(place));
+                code.jump(ok, &[]);
+                code.to(missing);
+                self.stamp_now(code, stamp, from);
+            }
+        }
+        let failed = self.update(code, map, key, from, ANY);
         code.branch_if(IntCC::NotEqual, failed, 0, full, ok);
         self.array_full(code, full, global, span);
         code.to(ok);
+    }
+
+    /// Writes the time into an element that is about to be inserted.
+    fn stamp_now(&mut self, code: &mut Code, stamp: Option<u32>, element: Addr) {
+        if let Some(at) = stamp {
+            let now = self.helper(code, helper::KTIME_GET_NS, &[]);
+            code.store(now, element.plus(at));
+        }
     }
 
     /// Fills the block that is reached when an array is full.
@@ -71,8 +117,10 @@ impl Kernel<'_> {
         code.to(miss);
         code.cold(miss);
         let mark = code.mark();
-        let first = code.slot(8);
+        let stamp = self.stamp(global);
+        let first = code.slot(if stamp.is_some() { 16 } else { 8 });
         code.store(by, first);
+        self.stamp_now(code, stamp, first);
         let failed = self.update(code, map, key, first, NOEXIST);
         code.release(mark);
         code.b.ins().brif(failed, again, &[], done, &[by.into()]);
