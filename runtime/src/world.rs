@@ -58,6 +58,11 @@ impl Machine {
         Machine::default()
     }
 
+    /// The machine, as if its kernel could do just this.
+    pub fn with_features(features: Features) -> Machine {
+        Machine { features: features.into(), ..Machine::default() }
+    }
+
     /// Whether this process may load and attach programs; says what it lacks.
     pub fn permits_tracing(&self) -> Result<(), Denied> {
         privilege::check()

@@ -14,7 +14,7 @@ use tapster_compiler::image::{Attach, Image, When};
 use tapster_compiler::kernel::btf::Btf;
 use tapster_compiler::kernel::{self, KernelFacts};
 use tapster_compiler::regex::Pattern;
-use tapster_compiler::world::World;
+use tapster_compiler::world::{Features, World};
 use tapster_compiler::{compile, emit, library};
 use tapster_lang::ast::Script;
 use tapster_lang::diagnostic::describe_token_at;
@@ -98,6 +98,8 @@ pub fn keep_panics() {
 /// What all runs share.
 pub struct Workbench {
     machine: Machine,
+    /// The same with the instructions that every kernel has: division, sign extension and jumps look different there.
+    older: Machine,
     facts: KernelFacts,
     /// The task that handlers run in.
     pub task: Task,
@@ -108,7 +110,8 @@ impl Workbench {
     pub fn new() -> Workbench {
         let machine = Machine::new();
         let facts = kernel::facts(machine.btf("vmlinux").and_then(Btf::new).as_ref());
-        Workbench { machine, facts, task: task() }
+        let older = Machine::with_features(Features { cpu_v4: false });
+        Workbench { machine, older, facts, task: task() }
     }
 
     /// Runs a sample, whose places are those of `text`, on a side; `elide` leaves out of it what has no effect.
@@ -171,7 +174,8 @@ impl Workbench {
             }
         };
         let lowered = compile::lower_checked(&mut checked, &options)?;
-        compile::image(&checked, lowered, &*sources, &self.machine, &host::table())
+        let machine = if sample.seed % 2 == 0 { &self.machine } else { &self.older };
+        compile::image(&checked, lowered, &*sources, machine, &host::table())
     }
 }
 
