@@ -18,7 +18,9 @@ impl Builder<'_> {
         if item == at.start {
             return *self.expected(TOP_LEVEL, at);
         }
-        let message = statement(tried, found)
+        let message = self
+            .call(item, at)
+            .or_else(|| statement(tried, found))
             .or_else(|| operand(tried, found))
             .or_else(|| self.closing(tried, found, item, at))
             .or_else(|| word(tried, found))
@@ -32,6 +34,13 @@ impl Builder<'_> {
             Some(open) => error.label(open, "opened here"),
             None => error,
         }
+    }
+
+    /// What follows a word that prints, which is no variable.
+    fn call(&self, item: u32, at: Span) -> Option<&'static str> {
+        let before = self.text(Span::new(item, at.start)).trim_end();
+        let word = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+        super::print_call::print_op(word).map(|_| "expected '('")
     }
 
     /// What ends or separates the parts between brackets.
@@ -125,7 +134,10 @@ fn operand(tried: &[Rule], found: Found) -> Option<&'static str> {
     let wanted = match () {
         () if tries(Rule::size_number) => "expected number",
         () if tries(Rule::literal) || tries(Rule::number) => "expected literal string or number",
-        () if tries(Rule::strings) || tries(Rule::string) => return Some(end_or(found, "expected literal string")),
+        // Behind a string another one may follow; what ends the list is the likelier thing to be missing.
+        () if (tries(Rule::strings) || tries(Rule::string)) && !tried.iter().any(|rule| CLOSERS.contains(rule)) => {
+            return Some(end_or(found, "expected literal string"));
+        }
         () => return None,
     };
     Some(end_or(found, wanted))

@@ -174,7 +174,7 @@ impl Workbench {
             }
         };
         let lowered = compile::lower_checked(&mut checked, &options)?;
-        let machine = if sample.seed % 2 == 0 { &self.machine } else { &self.older };
+        let machine = if sample.seed.is_multiple_of(2) { &self.machine } else { &self.older };
         compile::image(&checked, lowered, &*sources, machine, &host::table())
     }
 }

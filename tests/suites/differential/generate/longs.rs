@@ -2,6 +2,7 @@
 
 use super::{Generator, NODES_MAX};
 use crate::sample::{act, intrinsic_call, long};
+use tapster_compiler::hir::walk::parts_mut;
 use tapster_compiler::hir::{Arith, Compare, Expr, ExprKind, FunctionId, GlobalId, Modify, Stmt, Target, Type};
 use tapster_compiler::host::Extractor;
 use tapster_runtime_ebpf::aggregate::Layout;
@@ -97,7 +98,13 @@ impl Generator {
             }
             Kind::CompareText => self.compare_text(depth),
             Kind::Logic => {
-                let (a, b) = (self.long(depth).into(), self.long(depth).into());
+                // A right side that is constant decides, and the left one may be left out with its fault.
+                let (a, mut b) = (self.long(depth), self.long(depth));
+                if is_constant(&mut b) {
+                    let id = self.some_local(Type::Long, false)?;
+                    b = long(ExprKind::Local(id));
+                }
+                let (a, b) = (a.into(), b.into());
                 long(if self.rng.chance(50) { ExprKind::And(a, b) } else { ExprKind::Or(a, b) })
             }
             Kind::Choose => {
@@ -278,4 +285,25 @@ pub fn extractors(layout: Layout) -> Vec<Extractor> {
         (parts.variance.is_some(), Extractor::Variance),
     ];
     kept.into_iter().filter(|(kept, _)| *kept).map(|(_, extractor)| extractor).collect()
+}
+
+/// Whether an expression has the same value always, and can be seen to.
+fn is_constant(e: &mut Expr) -> bool {
+    let foldable = matches!(
+        e.kind,
+        ExprKind::Long(_)
+            | ExprKind::Text(_)
+            | ExprKind::Neg(_)
+            | ExprKind::BitNot(_)
+            | ExprKind::Not(_)
+            | ExprKind::Arith(..)
+            | ExprKind::Compare(..)
+            | ExprKind::And(..)
+            | ExprKind::Or(..)
+            | ExprKind::Choose(..)
+            | ExprKind::Concat(..)
+    );
+    let mut constant = foldable;
+    parts_mut(e, &mut |part| constant &= is_constant(part));
+    constant
 }

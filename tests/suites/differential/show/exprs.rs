@@ -16,7 +16,7 @@ impl Writer<'_> {
 
     /// An expression that something else bounds.
     pub(super) fn outermost(&mut self, e: &mut Expr) {
-        let start = self.position();
+        let mut start = self.position();
         e.at = self.since(start);
         match &mut e.kind {
             ExprKind::Long(number) => self.text += &number_text(*number),
@@ -66,6 +66,8 @@ impl Writer<'_> {
             ExprKind::Step(target, by, prefix) => {
                 let operator = if *by > 0 { "++" } else { "--" };
                 self.text += if *prefix { operator } else { "" };
+                // An element is named by its array, whatever stands before it.
+                start = if matches!(target, Target::Element(..)) { self.position() } else { start };
                 self.target(target);
                 self.text += if *prefix { "" } else { operator };
             }
