@@ -7,7 +7,7 @@ use crate::lower::target::Text;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
-use tapster_runtime_ebpf::intern::{FACTOR, NONE, SEED, stack};
+use tapster_runtime_ebpf::intern::{self, FACTOR, NONE, SEED, stack};
 
 /// `-EEXIST`: another CPU was first, with the same bytes.
 const EXISTS: i64 = -17;
@@ -40,7 +40,7 @@ impl Kernel<'_> {
         let count = code.b.ins().ushr_imm_u(bytes, 3);
         code.store(count, place.plus(stack::COUNT));
         let cut = code.b.ins().icmp_imm_s(IntCC::Equal, bytes, i64::from(limit));
-        self.keep(code, MapRole::Stacks, hash, place, Loss::StacksFull, (cut, Loss::StackTruncated));
+        self.keep(code, MapRole::Stacks, hash, Loss::StacksFull, (cut, Loss::StackTruncated), |_, _| place);
         code.jump(done, &[hash]);
         code.to(done);
         handle
@@ -48,13 +48,10 @@ impl Kernel<'_> {
 
     /// Gives the handle of a string of at most `size` bytes.
     pub(super) fn intern_text(&mut self, code: &mut Code, text: &Text, size: u32) -> Value {
-        let area = match self.text_area {
-            Some(area) => area,
-            // One word more: zeros follow a string that fills the area.
-            None => self.reserve(size + 8),
-        };
-        self.text_area = Some(area);
-        let place = self.scratch_at(code, area);
+        if let Text::Literal(bytes) = text {
+            return self.intern_literal(code, bytes, size);
+        }
+        let place = self.interned_text(code, size);
         let length = self.put_counted(code, text, place, size);
         let (empty, some) = (code.block(), code.block());
         let (done, handle) = code.block_with();
@@ -73,10 +70,37 @@ impl Kernel<'_> {
         let bytes = code.b.ins().band_imm_s(bytes, -8);
         let hash = hash_words(code, place, bytes, size);
         let cut = code.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, length, i64::from(size));
-        self.keep(code, MapRole::Strings, hash, place, Loss::StringsFull, (cut, Loss::StringTruncated));
+        self.keep(code, MapRole::Strings, hash, Loss::StringsFull, (cut, Loss::StringTruncated), |_, _| place);
         code.jump(done, &[hash]);
         code.to(done);
         handle
+    }
+
+    /// Gives the handle of known bytes, which is known, too.
+    fn intern_literal(&mut self, code: &mut Code, bytes: &[u8], size: u32) -> Value {
+        let kept = &bytes[..bytes.len().min(size as usize - 1)];
+        let handle = code.k(intern::text(kept) as i64);
+        if !kept.is_empty() {
+            let text = Text::Literal(kept.to_vec());
+            let cut = code.k(i64::from(kept.len() < bytes.len()));
+            self.keep(code, MapRole::Strings, handle, Loss::StringsFull, (cut, Loss::StringTruncated), |this, code| {
+                let place = this.interned_text(code, size);
+                this.put(code, &text, place, size, false);
+                place
+            });
+        }
+        handle
+    }
+
+    /// Working memory for a string on its way to the map.
+    fn interned_text(&mut self, code: &mut Code, size: u32) -> Addr {
+        let area = match self.text_area {
+            Some(area) => area,
+            // One word more: zeros follow a string that fills the area.
+            None => self.reserve(size + 8),
+        };
+        self.text_area = Some(area);
+        self.scratch_at(code, area)
     }
 
     /// Puts a string and gives its length with the NUL.
@@ -95,9 +119,9 @@ impl Kernel<'_> {
         code: &mut Code,
         role: MapRole,
         hash: Value,
-        bytes: Addr,
         full: Loss,
         (cut, truncated): (Value, Loss),
+        bytes: impl FnOnce(&mut Self, &mut Code) -> Addr,
     ) {
         let map = self.role(role);
         let mark = code.mark();
@@ -115,6 +139,7 @@ impl Kernel<'_> {
         code.jump(store, &[]);
         code.to(store);
         code.cold(store);
+        let bytes = bytes(self, code);
         let failed = self.update(code, map, key, bytes, NOEXIST);
         code.release(mark);
         let (other, lost) = (code.block(), code.block());
