@@ -158,6 +158,8 @@ macro_rules! library_functions {
             ctime(seconds);
             /// The name of an error number.
             errno_str(number);
+            /// A line of a file, by its number.
+            file_line(path, number);
             /// Starts a command of the shell.
             system(command);
         }

@@ -321,6 +321,14 @@ pub const INTRINSICS: &[Intrinsic] = &[
     library(LibraryFn::warn, &[S], Type::Unknown, true, "Prints a WARNING on standard error."),
     library(LibraryFn::ctime, &[N], S, false, "Seconds since 1970 as a date."),
     library(LibraryFn::errno_str, &[N], S, false, "The name of an error number, `ENOENT`."),
+    library(
+        LibraryFn::file_line,
+        &[S, N],
+        S,
+        false,
+        "A line of a file such as /proc/slabinfo; the first is 1, and empty is what stands behind the last. A handler sees \
+         the file as it was when it first asked.",
+    ),
     library(LibraryFn::system, &[S], Type::Unknown, true, "Starts a command of the shell."),
 ];
 

@@ -3,6 +3,7 @@
 //! What they do is told by their manual pages (`man function::NAME`, section 3stap); where those are silent, by the
 //! files of SystemTap's tapset that the functions name.
 
+pub mod file;
 pub mod number;
 pub mod process;
 pub mod session;
@@ -59,6 +60,7 @@ pub fn call<'a>(
         LibraryFn::strtol => Long(number::strtol(args.text(0), args.long(1))),
         LibraryFn::ctime => owned(number::ctime(args.long(0))?),
         LibraryFn::errno_str => owned(number::errno_str(args.long(0))),
+        LibraryFn::file_line => text(run.files.line(args.text(0), args.long(1))?),
         LibraryFn::log => {
             session::log(run, args.text(0));
             Nothing

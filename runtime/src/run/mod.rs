@@ -12,6 +12,7 @@ use crate::fault::Raised;
 use crate::globals::Globals;
 use crate::interned::Interned;
 use crate::library::Refusal;
+use crate::library::file::Files;
 use crate::library::process::Commands;
 use crate::library::text::Tokens;
 use crate::load::Loaded;
@@ -44,6 +45,7 @@ pub struct Run {
     pub(crate) target: i64,
     pub(crate) regexes: Regexes,
     pub(crate) tokens: Tokens,
+    pub(crate) files: Files,
     pub(crate) commands: Commands,
     /// What reads the kernel's memory, once somebody has.
     pub(crate) peek: Option<Peek>,
@@ -89,6 +91,7 @@ impl Run {
             target: 0,
             regexes: Regexes::default(),
             tokens: Tokens::default(),
+            files: Files::default(),
             commands: Commands::default(),
             peek: None,
             state: loaded.state,
@@ -147,6 +150,7 @@ impl Run {
         (self.header.pending, self.header.actions, self.header.nesting) = (0, actions, 0);
         self.running = handler;
         self.globals.look_again();
+        self.files.look_again();
         self.walks.clear();
         let entry = self.image.native.entry(self.image.handlers[handler].entry);
         let context: *mut Run = self;
