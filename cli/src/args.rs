@@ -10,6 +10,7 @@ use std::time::Duration;
 use tapster_compiler::check;
 use tapster_compiler::world::Rung;
 use tapster_lang::diagnostic::Format;
+use tapster_runtime::command;
 
 /// What was asked for.
 pub enum Command {
@@ -66,6 +67,10 @@ struct CommandLine {
     /// Guru mode: pieces of C may stand in the script, as long as nothing has to run them
     #[arg(short = 'g')]
     guru: bool,
+
+    /// Run this program when all probes stand, and end with it; target() is its process id
+    #[arg(short = 'c', value_name = "COMMAND")]
+    command: Option<String>,
 
     /// What target() gives: a process id
     #[arg(short = 'x', value_name = "PID")]
@@ -193,6 +198,8 @@ pub struct Options {
     pub args: Vec<Vec<u8>>,
     /// Limits and choices of the compiler.
     pub check: check::Options,
+    /// `-c`
+    pub command: Option<command::CommandLine>,
     /// `-g`
     pub guru: bool,
     /// Run-time errors that do not end the run.
@@ -248,6 +255,9 @@ fn options(line: CommandLine) -> Result<Options, String> {
             "-k: there is no temporary directory to keep; --emit STAGE and -p PASS print what would be there".into()
         );
     }
+    if line.command.is_some() && line.target.is_some() {
+        return Err("You can't specify -c and -x together.".into());
+    }
     let mut rest = line.words.into_iter();
     let source = source(line.text, &mut rest)?;
     let mut options = Options {
@@ -262,6 +272,7 @@ fn options(line: CommandLine) -> Result<Options, String> {
             own_pid: i64::from(std::process::id()),
             ..check::Options::default()
         },
+        command: line.command.as_deref().map(command::CommandLine::parse),
         guru: line.guru,
         errors_max: 0,
         suppress_errors: line.suppress_handler_errors,
@@ -391,6 +402,7 @@ mod tests {
             ("-e a -e b", "Only one script can be given on the command line."),
             ("-G 1=2 x.stp", "-G 1=2: expected NAME=VALUE"),
             ("--no-load x.stp", "--no-load: only with -p4"),
+            ("-x 1 -c true x.stp", "You can't specify -c and -x together."),
             ("-p2", "A script must be specified."),
             ("--emit hir -p2 x.stp", "cannot be used with"),
         ] {

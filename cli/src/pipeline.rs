@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
-use tapster_compiler::check::check;
+use tapster_compiler::check::{self, check};
 use tapster_compiler::compile;
 use tapster_compiler::image::Image;
 use tapster_compiler::library;
@@ -17,6 +17,7 @@ use tapster_lang::diagnostic::describe_token_at;
 use tapster_lang::parse::parse;
 use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap, ast};
+use tapster_runtime::command::Command;
 use tapster_runtime::{LoadError, Machine, Session, host};
 
 /// What ended a step early; it is said already.
@@ -46,7 +47,8 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     if options.goal == Goal::Ast {
         return shown(&tapster_lang::print::print(&name, &scripts[0]));
     }
-    let mut checked = check(&scripts, &machine, &options.check).map_err(|all| reporter.all(&all, &sources))?;
+    let (check_options, command) = with_command(options, &machine, reporter)?;
+    let mut checked = check(&scripts, &machine, &check_options).map_err(|all| reporter.all(&all, &sources))?;
     reporter.warn(&checked.warnings, &sources)?;
     reporter.notes(&checked.notes);
     let bodies = passes.verbose() > 0;
@@ -57,7 +59,7 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
         Goal::List => return shown(&listing().text(&scripts, bodies)),
         _ => drop(scripts),
     }
-    let lowered = compile::lower_checked(&mut checked, &options.check).map_err(|all| reporter.all(&all, &sources))?;
+    let lowered = compile::lower_checked(&mut checked, &check_options).map_err(|all| reporter.all(&all, &sources))?;
     passes.done(|| "translated to Cranelift IR".into());
     if options.goal == Goal::Clif {
         return shown(&tapster_compiler::emit::clif(&lowered));
@@ -73,8 +75,32 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
             passes.done(|| compiled(&image));
             Ok(0)
         }
-        _ => run_image(image, sources, options, reporter, passes, started),
+        _ => run_image(image, sources, (options, command), reporter, passes, started),
     }
+}
+
+/// Starts the program of `-c`, which waits until the probes stand; gives the choices with what is known of it.
+fn with_command(
+    options: &Options,
+    machine: &Machine,
+    reporter: &Reporter,
+) -> Result<(check::Options, Option<Command>), Failed> {
+    let mut choices = options.check.clone();
+    let Some(line) = &options.command else { return Ok((choices, None)) };
+    choices.program = machine.executable(line.program());
+    if choices.program.is_none() {
+        reporter.line(&format!("error: -c: there is no program `{}`", line.program()));
+        return Err(Failed);
+    }
+    if options.goal != Goal::Run {
+        return Ok((choices, None));
+    }
+    let command = Command::start(line).map_err(|error| {
+        reporter.line(&format!("error: -c: cannot start `{}`: {error}", line.program()));
+        Failed
+    })?;
+    choices.target = command.pid().into();
+    Ok((choices, Some(command)))
 }
 
 fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Failed> {
@@ -160,7 +186,7 @@ fn count(number: usize, what: &str) -> String {
 fn run_image(
     image: Image,
     sources: SourceMap,
-    options: &Options,
+    (options, command): (&Options, Option<Command>),
     reporter: &Reporter,
     passes: &mut Passes,
     started: Instant,
@@ -173,6 +199,7 @@ fn run_image(
         timeout: options.timeout,
         errors_max: options.errors_max,
         suppress_errors: options.suppress_errors,
+        command,
         started,
         place: Box::new(move |position| describe_token_at(&places, position)),
         ..tapster_runtime::Options::default()

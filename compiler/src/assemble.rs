@@ -152,6 +152,7 @@ fn target_name(attach: &crate::image::Attach) -> &str {
         Attach::Fentry { function, .. } | Attach::Kprobe { function } => function,
         Attach::BtfTracepoint { name, .. } | Attach::RawTracepoint { name } => name,
         Attach::KprobeMulti { functions } => functions.first().map_or("multi", String::as_str),
+        Attach::Uprobe(uprobes) => uprobes.path.rsplit('/').next().unwrap_or("uprobe"),
     }
 }
 

@@ -172,6 +172,41 @@ pub enum Attach {
         /// The kernel functions.
         functions: Vec<String>,
     },
+    /// Instructions of a program or a library: `BPF_PROG_TYPE_KPROBE` through perf events, or `BPF_TRACE_UPROBE_MULTI`.
+    Uprobe(Uprobes),
+}
+
+/// Places in a file that processes run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uprobes {
+    /// The file.
+    pub path: String,
+    /// The places, at least one; their numbers are their places here.
+    pub places: Vec<UprobePlace>,
+    /// The only process to look at.
+    pub pid: Option<u32>,
+    /// Where the function returns to its caller, instead of where it begins.
+    pub on_return: bool,
+    /// All at once, by `uprobe.multi`.
+    pub multi: bool,
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UprobePlace {
+    /// Byte offset of the instruction in the file.
+    pub offset: u64,
+    /// Byte offset in the file of 16 bits that count who looks, which a program asks before it prepares arguments.
+    pub semaphore: Option<u64>,
+}
+
+impl Uprobes {
+    fn section(&self) -> String {
+        let multi = if self.multi { ".multi" } else { "" };
+        let kind = if self.on_return { "uretprobe" } else { "uprobe" };
+        let places: Vec<String> = self.places.iter().map(|place| format!("{:#x}", place.offset)).collect();
+        format!("{kind}{multi}/{}:{}", self.path, places.join(","))
+    }
 }
 
 impl Attach {
@@ -183,6 +218,7 @@ impl Attach {
             Attach::RawTracepoint { name } => format!("raw_tp/{name}"),
             Attach::Kprobe { function } => format!("kprobe/{function}"),
             Attach::KprobeMulti { functions } => format!("kprobe.multi/{}", functions.join(",")),
+            Attach::Uprobe(uprobes) => uprobes.section(),
         }
     }
 

@@ -83,6 +83,21 @@ pub trait World {
     /// Whether a rung can be taken for a function with this BTF id. May load a trial program; asked once a rung.
     fn offers(&self, rung: Rung, function: &str, btf_id: u32) -> Result<(), Refusal>;
 
+    /// Whether one program can stand at many places of a file at once.
+    fn offers_uprobe_multi(&self) -> Result<(), Refusal>;
+
+    /// The bytes of a program, a library or a file of debug information; `None` where it cannot be read.
+    fn file(&self, path: &str) -> Option<&[u8]>;
+
+    /// The file behind a name, free of links: a path, or a command that is looked for in `$PATH`.
+    fn executable(&self, name: &str) -> Option<String>;
+
+    /// The file that a process runs, free of links.
+    fn program_of(&self, pid: u32) -> Option<String>;
+
+    /// The library with this name, free of links: in these folders, or where the dynamic linker looks for it.
+    fn library(&self, name: &str, folders: &[String]) -> Option<String>;
+
     /// Whether this kernel has a slab cache of that name, and its memory is its own: the common case, answered without
     /// listing all caches.
     fn has_unmerged_slab_cache(&self, name: &str) -> bool;

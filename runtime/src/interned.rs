@@ -36,7 +36,7 @@ impl Interned {
             match &program.attach {
                 Attach::Fentry { function, .. } | Attach::Kprobe { function } => probed.push(function.clone()),
                 Attach::KprobeMulti { functions } => probed.extend_from_slice(functions),
-                Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } => {}
+                Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } | Attach::Uprobe(_) => {}
             }
         }
         Interned {

@@ -6,17 +6,20 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`world`], [`slab`] | answer the compiler's questions about this machine |
+//! | [`world`], [`slab`], [`binary`] | answer the compiler's questions about this machine |
 //! | [`session`], [`runner`] | the life of a run, and the calls of its handlers; the others are their parts |
 //! | [`load`], [`attach`] | image to kernel |
 //! | [`run`], [`host`] | what native handlers work on, and how they reach it |
 //! | [`library`], [`regex`] | functions of the language that only user space has |
 //! | [`globals`], [`table`], [`map`], [`walk`], [`interned`] | arrays, statistics, strings and stacks |
+//! | [`command`] | the program of `-c` |
 //! | [`event`], [`timer`] | what wakes a session |
 //! | [`output`], [`symbol`], [`fault`], [`loss`] | what the user sees |
 //! | [`sys`] | every system call the standard library does not have |
 
 pub mod attach;
+pub mod binary;
+pub mod command;
 pub mod event;
 pub mod fault;
 pub mod globals;

@@ -219,6 +219,8 @@ fn kind(attach: &Attach) -> ProgramKind {
         Attach::RawTracepoint { .. } => ProgramKind::RawTracepoint,
         Attach::Kprobe { .. } => ProgramKind::Kprobe,
         Attach::KprobeMulti { .. } => ProgramKind::KprobeMulti,
+        Attach::Uprobe(uprobes) if uprobes.multi => ProgramKind::UprobeMulti,
+        Attach::Uprobe(_) => ProgramKind::Kprobe,
     }
 }
 

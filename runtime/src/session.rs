@@ -10,6 +10,7 @@
 //! Everything in the kernel hangs on descriptors that a stage owns: dropping it, or dying, leaves nothing behind.
 
 use crate::attach::{self, Attached};
+use crate::command::{self, Command};
 use crate::event::{Control, Rings};
 use crate::load::{self, LoadError};
 use crate::loss::{self, Missed};
@@ -40,6 +41,8 @@ pub struct Options {
     pub suppress_errors: bool,
     /// What `target()` gives.
     pub target: i64,
+    /// The program to run as soon as everything is attached; its end is the session's.
+    pub command: Option<Command>,
     /// When this process started to work on the script: `attached … in` counts from here.
     pub started: Instant,
     /// Tells of a source position what stands there: `operator '/' at slab.stp:1:43`; empty where it is none.
@@ -59,6 +62,7 @@ impl Default for Options {
             errors_max: 0,
             suppress_errors: false,
             target: 0,
+            command: None,
             started: Instant::now(),
             place: Box::new(|_| String::new()),
             out: Box::new(std::io::stdout()),
@@ -114,6 +118,8 @@ struct Core {
     strict: bool,
     timeout: Option<Duration>,
     started: Instant,
+    command: Option<Command>,
+    command_failed: bool,
 }
 
 impl fmt::Debug for Core {
@@ -145,6 +151,8 @@ impl Session {
             strict: options.strict,
             timeout: options.timeout,
             started: options.started,
+            command: options.command,
+            command_failed: false,
         }))
     }
 
@@ -171,6 +179,7 @@ impl Begun {
         if !core.runner.is_over() {
             core.attached = attach::attach(&core.runner.run.image.programs, &core.programs)?;
             core.tell_attached();
+            core.command.iter_mut().for_each(Command::release);
         }
         Ok(Running(self.0))
     }
@@ -247,6 +256,7 @@ impl Over {
         losses.iter().for_each(|loss| core.runner.run.output.warn(loss));
         let failed =
             core.runner.has_failed() || core.runner.run.output.has_failed() || core.strict && !losses.is_empty();
+        let failed = failed || core.command_failed;
         Outcome { code: failed.into(), errors: core.runner.errors(), losses }
     }
 }
@@ -280,14 +290,27 @@ impl Core {
         }
         let wake = [timers.next(), end].into_iter().flatten().min();
         let timeout = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
-        let fds: Vec<BorrowedFd<'_>> = self.rings.fds().chain([self.runner.run.signals().as_fd()]).collect();
+        let command = self.command.as_ref().map(Command::ended);
+        let fds = self.rings.fds().chain([self.runner.run.signals().as_fd()]).chain(command);
+        let fds: Vec<BorrowedFd<'_>> = fds.collect();
         // A failing wait would spin; there is no cause for one but a descriptor gone bad, which ends the run as well.
         let waited = wait::readable(&fds, timeout);
         drop(fds);
         if waited.is_err() {
             self.runner.run.end();
         }
+        self.look_for_command();
         self.runner.run.look_for_signals();
+    }
+
+    /// Ends the session where the program has ended.
+    fn look_for_command(&mut self) {
+        let ended = |command: &Command| matches!(wait::readable(&[command.ended()], Some(Duration::ZERO)), Ok(true));
+        let Some(mut command) = self.command.take_if(|command| ended(command)) else { return };
+        let failure = command::failure(command.status());
+        self.command_failed = failure.is_some();
+        failure.iter().for_each(|failure| self.runner.run.output.warn(failure));
+        self.runner.run.end();
     }
 
     fn take_control(&mut self) {

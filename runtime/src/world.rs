@@ -3,6 +3,7 @@
 //! Nothing is read before it is asked for, and every answer is kept: a script without kernel handlers costs no look at
 //! the kernel. What follows from the facts is the compiler's business.
 
+use crate::binary;
 use crate::privilege::{self, Denied};
 use crate::slab;
 use crate::sys::bpf::{self, ProgramKind, ProgramSpec};
@@ -23,24 +24,28 @@ const SIGNED_DIVISION: [u64; 4] = [0x04 << 32 | 0xb7, 0x02 << 32 | 0x01b7, 0x01 
 #[derive(Debug, Default)]
 pub struct Machine {
     release: OnceCell<String>,
-    btf: BtfFile,
+    btf: Files,
+    files: Files,
     features: OnceCell<Features>,
 }
 
-/// A file of BTF and, behind it, the next one asked for: references into earlier files stay valid.
+/// A file and, behind it, the next one asked for: references into earlier files stay valid.
 #[derive(Debug, Default)]
-struct BtfFile {
+struct Files {
     content: OnceCell<(String, Option<FileBytes>)>,
-    next: OnceCell<Box<BtfFile>>,
+    next: OnceCell<Box<Files>>,
 }
 
-impl BtfFile {
-    fn of(&self, module: &str) -> Option<&[u8]> {
-        let (name, bytes) = self.content.get_or_init(|| (module.into(), read_btf(module)));
-        if name == module {
-            bytes.as_ref().map(FileBytes::bytes)
-        } else {
-            self.next.get_or_init(Box::default).of(module)
+impl Files {
+    /// The bytes of the file with this name, which `read` reads once.
+    fn get(&self, wanted: &str, read: fn(&str) -> Option<FileBytes>) -> Option<&[u8]> {
+        let mut at = self;
+        loop {
+            let (name, bytes) = at.content.get_or_init(|| (wanted.into(), read(wanted)));
+            if name == wanted {
+                return bytes.as_ref().map(FileBytes::bytes);
+            }
+            at = at.next.get_or_init(Box::default);
         }
     }
 }
@@ -75,7 +80,7 @@ impl World for Machine {
     }
 
     fn btf(&self, module: &str) -> Option<&[u8]> {
-        self.btf.of(module)
+        self.btf.get(module, read_btf)
     }
 
     fn features(&self) -> Features {
@@ -98,6 +103,32 @@ impl World for Machine {
             },
             Rung::Tracepoint => Ok(()),
         }
+    }
+
+    fn offers_uprobe_multi(&self) -> Result<(), Refusal> {
+        let program = loads(ProgramKind::UprobeMulti, &RETURN_ZERO)
+            .map_err(|error| refusal(&error, "when loading a trial program"))?;
+        match bpf::ask_uprobe_multi(program.as_fd()).raw_os_error() {
+            // The kernel looks at the path before it takes or refuses anything.
+            Some(libc::ENOENT | libc::EBADF | libc::EFAULT) => Ok(()),
+            _ => Err(Refusal("this kernel has no uprobe.multi links (before 6.6)".into())),
+        }
+    }
+
+    fn file(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path, binary::bytes)
+    }
+
+    fn executable(&self, name: &str) -> Option<String> {
+        binary::executable(name)
+    }
+
+    fn program_of(&self, pid: u32) -> Option<String> {
+        binary::program_of(pid)
+    }
+
+    fn library(&self, name: &str, folders: &[String]) -> Option<String> {
+        binary::library(name, folders)
     }
 
     fn has_unmerged_slab_cache(&self, name: &str) -> bool {

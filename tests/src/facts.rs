@@ -26,6 +26,8 @@ pub enum Fact {
     Uprobe,
     /// LLVM's disassembler.
     Objdump,
+    /// The C programs of `tests/programs`, compiled.
+    Programs,
 }
 
 /// A way to attach to a kernel function, by the name that `--attach` takes.
@@ -62,12 +64,13 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 5] = [
+    const PLAIN: [(&str, Fact); 6] = [
         ("live", Fact::Live),
         ("root", Fact::Root),
         ("tp_btf", Fact::TpBtf),
         ("uprobe", Fact::Uprobe),
         ("objdump", Fact::Objdump),
+        ("programs", Fact::Programs),
     ];
 
     /// Reads the word of a `needs:` directive.
@@ -91,12 +94,13 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 9] = [
+        let checks: [(Fact, Check); 10] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
             (Fact::Uprobe, || exists("/sys/bus/event_source/devices/uprobe", "no uprobes on this kernel")),
             (Fact::Objdump, || exists(OBJDUMP, "llvm-objdump is not installed")),
+            (Fact::Programs, programs),
             (Fact::Rung(Rung::Fentry), fentry),
             (Fact::Rung(Rung::KprobeMulti), kprobe_multi),
             (Fact::Rung(Rung::Kprobe), || exists("/sys/bus/event_source/devices/kprobe", "no kprobes on this kernel")),
@@ -168,6 +172,10 @@ fn load(program: u32, attach: u32, btf_id: u32) -> std::io::Result<std::os::fd::
 fn btf_id(kind: u32, name: &str) -> Result<u32, String> {
     let btf = Btf::vmlinux().ok_or("no BTF on this kernel")?;
     btf.find(kind, name).ok_or_else(|| format!("BTF has no `{name}`"))
+}
+
+fn programs() -> Result<(), String> {
+    if crate::workspace::compiled().is_empty() { Err("gcc is not installed".into()) } else { Ok(()) }
 }
 
 fn exists(path: &str, otherwise: &str) -> Result<(), String> {

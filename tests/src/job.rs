@@ -66,6 +66,7 @@ impl Env {
     /// For this machine: facts probed, binary built.
     pub fn here() -> Result<Env, String> {
         let tapster = crate::workspace::tapster()?;
+        crate::workspace::programs()?;
         let bless = std::env::var_os("TAPSTER_BLESS").is_some_and(|value| value == "1");
         Ok(Env { tapster, helpers: crate::workspace::binaries(), facts: Facts::probe(), patience: 1, bless })
     }

@@ -26,6 +26,8 @@ pub struct Options {
     pub max_nesting: Option<u32>,
     /// What `target()` gives.
     pub target: i64,
+    /// The program of `-c`, free of links.
+    pub program: Option<String>,
     /// What `stp_pid()` gives.
     pub own_pid: i64,
     /// The only rung to take.
@@ -49,6 +51,7 @@ impl Default for Options {
             max_action_interruptible: None,
             max_nesting: None,
             target: 0,
+            program: None,
             own_pid: 0,
             attach: None,
             globals: Vec::new(),

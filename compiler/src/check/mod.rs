@@ -38,7 +38,7 @@ pub(crate) mod walk;
 use crate::hir;
 use crate::kernel::btf::Btf;
 use crate::kernel::{self, KernelFacts};
-use crate::probe::Resolver;
+use crate::probe::{Resolver, Target};
 use crate::world::World;
 use access::Accesses;
 use context::Context;
@@ -72,8 +72,9 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     let (mut names, functions) = Names::functions(scripts);
     let globals = declare::globals(scripts, &mut names, &mut cx);
     let mut program = hir::Program { globals, functions, ..hir::Program::default() };
-    let mut resolver =
-        Resolver { world, btf: btf.as_ref(), attach: options.attach, strings: &strings, notes: Vec::new() };
+    let target = Target { pid: options.target, program: options.program.clone() };
+    let attach = options.attach;
+    let mut resolver = Resolver { world, btf: btf.as_ref(), attach, target, strings: &strings, notes: Vec::new() };
     build::build(scripts, &names, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
     let facts = if in_kernel { kernel::facts(resolver.btf) } else { KernelFacts::default() };

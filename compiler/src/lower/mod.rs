@@ -136,7 +136,7 @@ fn has_loops(body: &mut [Stmt]) -> bool {
 fn skip_frames(attach: &Attach) -> u32 {
     match attach {
         Attach::Fentry { .. } | Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } => 2,
-        Attach::Kprobe { .. } | Attach::KprobeMulti { .. } => 0,
+        Attach::Kprobe { .. } | Attach::KprobeMulti { .. } | Attach::Uprobe(_) => 0,
     }
 }
 

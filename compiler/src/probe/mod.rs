@@ -4,6 +4,7 @@
 //! handler there can ask for. It asks the machine through [`World`]; attaching is the runtime's.
 
 mod function;
+mod process;
 mod session;
 mod site;
 mod timer;
@@ -14,7 +15,7 @@ use site::{Sites, mismatch};
 use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
 
-pub use site::{Arg, Resolver, Site, unsupported};
+pub use site::{Arg, Resolver, Site, Target, unsupported};
 
 type Family = fn(&ProbePoint, &mut Resolver) -> Sites;
 
@@ -26,6 +27,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("never", session::never),
     ("timer", timer::resolve),
     ("kernel", kernel),
+    ("process", process::resolve),
 ];
 
 /// The places a probe point stands at; `aliases` are names that a point may start with, too.
@@ -51,8 +53,8 @@ fn no_family<'a>(point: &ProbePoint, first: &str, aliases: impl Iterator<Item = 
         .label(point.span, "no probe point starts like this");
     match did_you_mean(first, known) {
         Some(help) => error.help(help),
-        None => {
-            error.help("this version knows begin, end, error, never, timer.*, kernel.function(…) and kernel.trace(…)")
-        }
+        None => error.help(
+            "this version knows begin, end, error, never, timer.*, kernel.function(…), kernel.trace(…) and process(…)",
+        ),
     }
 }

@@ -43,6 +43,22 @@ pub struct Arg {
     pub typed: bool,
 }
 
+/// The process that the command line names.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// `-x`, or that of `-c`; 0 for none.
+    pub pid: i64,
+    /// The program of `-c`.
+    pub program: Option<String>,
+}
+
+impl Target {
+    /// The process, if there is one.
+    pub fn pid(&self) -> Option<u32> {
+        u32::try_from(self.pid).ok().filter(|pid| *pid > 0)
+    }
+}
+
 /// What a family works with.
 pub struct Resolver<'a> {
     /// The machine.
@@ -51,6 +67,8 @@ pub struct Resolver<'a> {
     pub btf: Option<&'a Btf<'a>>,
     /// `--attach`: the only rung to take.
     pub attach: Option<Rung>,
+    /// What `process` without a name is.
+    pub target: Target,
     /// Strings of the script that may name slab caches: some companions are probed for their sake.
     pub strings: &'a [String],
     /// What was translated, one line each; said once.

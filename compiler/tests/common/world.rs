@@ -24,6 +24,26 @@ impl World for Bare {
         Err(Refusal("made up".into()))
     }
 
+    fn offers_uprobe_multi(&self) -> Result<(), Refusal> {
+        Err(Refusal("made up".into()))
+    }
+
+    fn file(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+
+    fn executable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn program_of(&self, _: u32) -> Option<String> {
+        None
+    }
+
+    fn library(&self, _: &str, _: &[String]) -> Option<String> {
+        None
+    }
+
     fn has_unmerged_slab_cache(&self, _: &str) -> bool {
         false
     }
@@ -62,6 +82,26 @@ impl World for Small {
             Rung::Tracepoint => true,
         };
         if offered { Ok(()) } else { Err(Refusal("made up".into())) }
+    }
+
+    fn offers_uprobe_multi(&self) -> Result<(), Refusal> {
+        Err(Refusal("made up".into()))
+    }
+
+    fn file(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+
+    fn executable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn program_of(&self, _: u32) -> Option<String> {
+        None
+    }
+
+    fn library(&self, _: &str, _: &[String]) -> Option<String> {
+        None
     }
 
     fn has_unmerged_slab_cache(&self, name: &str) -> bool {

@@ -7,5 +7,5 @@ use std::os::fd::BorrowedFd;
 
 pub(super) fn attach(program: BorrowedFd<'_>) -> io::Result<Held> {
     // BPF_LINK_CREATE takes tracing programs only since Linux 6.0; this call always did.
-    bpf::open_tracing(program).map(|link| Held { link: Some(link), _event: None })
+    bpf::open_tracing(program).map(|link| Held::new(Some(link), None))
 }

@@ -6,6 +6,7 @@
 mod fentry;
 mod kprobe;
 mod tracepoint;
+mod uprobe;
 
 use crate::load::LoadError;
 use crate::sys::bpf;
@@ -19,6 +20,15 @@ pub(crate) struct Held {
     // Dropped in this order: the link before the event it hangs on.
     link: Option<OwnedFd>,
     _event: Option<OwnedFd>,
+    // Where one program stands at many places, each with an event: those of the others.
+    _more: Vec<Held>,
+}
+
+impl Held {
+    /// By a link, perhaps of an event.
+    fn new(link: Option<OwnedFd>, event: Option<OwnedFd>) -> Held {
+        Held { link, _event: event, _more: Vec::new() }
+    }
 }
 
 /// The programs that are attached, in the order of the image.
@@ -67,6 +77,7 @@ fn one(attach: &Attach, program: BorrowedFd<'_>) -> io::Result<Held> {
         Attach::RawTracepoint { name } => tracepoint::attach_raw(program, name),
         Attach::Kprobe { function } => kprobe::attach(program, function),
         Attach::KprobeMulti { functions } => kprobe::attach_multi(program, functions),
+        Attach::Uprobe(uprobes) => uprobe::attach(program, uprobes),
     }
 }
 
@@ -80,6 +91,9 @@ fn cure(attach: &Attach, error: &io::Error) -> &'static str {
         }
         (Attach::Fentry { .. }, Some(libc::EBUSY)) => "something else has patched this function",
         (Attach::Fentry { .. }, Some(libc::E2BIG)) => "too many programs stand at this function",
+        (Attach::Uprobe(_), Some(libc::ENOENT)) => "the file is gone, or was replaced by another one",
+        (Attach::Uprobe(_), Some(libc::ESRCH)) => "the process has ended",
+        (Attach::Uprobe(_), Some(libc::EOPNOTSUPP | libc::EINVAL)) => "no probe can stand at this instruction",
         (_, Some(libc::EPERM | libc::EACCES)) => "the kernel forbids it, another rung (--attach) may do",
         _ => "another rung (--attach) may do",
     }

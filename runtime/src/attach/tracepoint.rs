@@ -7,10 +7,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 pub(super) fn attach(program: BorrowedFd<'_>) -> io::Result<Held> {
-    bpf::open_tracing(program).map(|link| Held { link: Some(link), _event: None })
+    bpf::open_tracing(program).map(|link| Held::new(Some(link), None))
 }
 
 pub(super) fn attach_raw(program: BorrowedFd<'_>, name: &str) -> io::Result<Held> {
     let name = CString::new(name)?;
-    bpf::open_raw_tracepoint(program, &name).map(|link| Held { link: Some(link), _event: None })
+    bpf::open_raw_tracepoint(program, &name).map(|link| Held::new(Some(link), None))
 }

@@ -250,6 +250,8 @@ pub enum ProgramKind {
     Kprobe,
     /// At many functions through ftrace.
     KprobeMulti,
+    /// At many instructions of a file at once.
+    UprobeMulti,
     /// At a tracepoint of any name, or nowhere: it can be run for its own sake.
     RawTracepoint,
     /// Nowhere: the type that needs the least privilege, for trying out instructions.
@@ -258,7 +260,7 @@ pub enum ProgramKind {
 
 impl ProgramKind {
     fn numbers(self) -> (bpf_prog_type, u32, u32) {
-        use bpf_attach_type::{BPF_TRACE_FENTRY, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP};
+        use bpf_attach_type::{BPF_TRACE_FENTRY, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP, BPF_TRACE_UPROBE_MULTI};
         use bpf_prog_type::{
             BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_TRACING,
         };
@@ -267,6 +269,7 @@ impl ProgramKind {
             ProgramKind::BtfTracepoint(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP as u32, id),
             ProgramKind::Kprobe => (BPF_PROG_TYPE_KPROBE, 0, 0),
             ProgramKind::KprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI as u32, 0),
+            ProgramKind::UprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_UPROBE_MULTI as u32, 0),
             ProgramKind::RawTracepoint => (BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0),
             ProgramKind::SocketFilter => (BPF_PROG_TYPE_SOCKET_FILTER, 0, 0),
         }
@@ -394,8 +397,11 @@ pub fn open_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::Result<O
 }
 
 /// Attaches a program to a perf event (Linux 5.15).
-pub fn link_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+///
+/// The program is told the cookie (`bpf_get_attach_cookie`).
+pub fn link_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
     let mut attr = zeroed();
+    attr.link_create.__bindgen_anon_3.perf_event.bpf_cookie = cookie;
     attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
     attr.link_create.__bindgen_anon_2.target_fd = raw(event);
     attr.link_create.attach_type = bpf_attach_type::BPF_PERF_EVENT as u32;
@@ -413,6 +419,42 @@ pub fn link_kprobe_multi(program: BorrowedFd<'_>, functions: &[CString]) -> io::
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 
+/// Many places of one file for [`link_uprobe_multi`].
+#[derive(Clone, Copy, Debug)]
+pub struct UprobeMulti<'a> {
+    /// The file.
+    pub path: &'a CStr,
+    /// Offsets in it.
+    pub offsets: &'a [u64],
+    /// Offsets of semaphores, 0 for none; as many.
+    pub semaphores: &'a [u64],
+    /// What the program is told at each; as many.
+    pub cookies: &'a [u64],
+    /// The only process; 0 for all.
+    pub pid: u32,
+    /// Where the functions return.
+    pub on_return: bool,
+}
+
+/// Attaches a program to many places of a file (Linux 6.6).
+pub fn link_uprobe_multi(program: BorrowedFd<'_>, places: &UprobeMulti<'_>) -> io::Result<OwnedFd> {
+    /// `BPF_F_UPROBE_MULTI_RETURN`.
+    const RETURN: u32 = 1;
+    let mut attr = zeroed();
+    attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
+    attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    // SAFETY: as in `Map::create`.
+    let fields = unsafe { &mut attr.link_create.__bindgen_anon_3.uprobe_multi };
+    fields.path = places.path.as_ptr() as u64;
+    fields.offsets = places.offsets.as_ptr() as u64;
+    fields.ref_ctr_offsets = places.semaphores.as_ptr() as u64;
+    fields.cookies = places.cookies.as_ptr() as u64;
+    fields.cnt = places.offsets.len() as u32;
+    fields.flags = if places.on_return { RETURN } else { 0 };
+    fields.pid = places.pid;
+    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
 /// Asks for a kprobe.multi link that cannot be made, and gives the kernel's answer.
 ///
 /// A kernel that has them reads the list of addresses and faults (EFAULT); one built without `CONFIG_FPROBE` says
@@ -425,6 +467,18 @@ pub fn ask_kprobe_multi(program: BorrowedFd<'_>) -> io::Error {
     attr.link_create.__bindgen_anon_3.kprobe_multi.addrs = 8;
     attr.link_create.__bindgen_anon_3.kprobe_multi.cnt = 1;
     match bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr) {
+        Ok(_) => io::Error::from(io::ErrorKind::Other),
+        Err(error) => error,
+    }
+}
+
+/// Asks for a uprobe.multi link that cannot be made, and gives the kernel's answer: one that has them looks for a file
+/// with an empty name (ENOENT), an older one says EINVAL.
+pub fn ask_uprobe_multi(program: BorrowedFd<'_>) -> io::Error {
+    let zeros = [0];
+    let (offsets, semaphores, cookies) = (&zeros[..], &zeros[..], &zeros[..]);
+    let places = UprobeMulti { path: c"", offsets, semaphores, cookies, pid: 0, on_return: false };
+    match link_uprobe_multi(program, &places) {
         Ok(_) => io::Error::from(io::ErrorKind::Other),
         Err(error) => error,
     }

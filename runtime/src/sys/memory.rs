@@ -1,4 +1,4 @@
-//! Memory shared with the kernel: files read in place, the value of a map.
+//! Memory shared with the kernel and others: files read in place, the value of a map.
 
 use super::check;
 use std::fs::File;
@@ -32,7 +32,7 @@ impl Drop for Mapping {
     }
 }
 
-/// A file's bytes, never written by anybody: BTF under `/sys/kernel/btf`.
+/// A file's bytes, not written by anybody while they are read: BTF under `/sys/kernel/btf`, programs and libraries.
 #[derive(Debug)]
 pub enum FileBytes {
     /// In place.
@@ -61,8 +61,9 @@ impl FileBytes {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            // SAFETY: only the BTF of vmlinux can be mapped, which is constant as long as the kernel runs; the mapping
-            // covers `len` bytes and lives as long as `self`.
+            // SAFETY: the mapping covers `len` bytes and lives as long as `self`. The BTF of vmlinux is constant as long as
+            // the kernel runs. Programs and libraries are replaced, not written: the kernel refuses to write what runs
+            // (ETXTBSY), and package managers rename new files over old ones.
             FileBytes::Mapped(mapping) => unsafe { std::slice::from_raw_parts(mapping.start.as_ptr(), mapping.len) },
             FileBytes::Read(bytes) => bytes,
         }

@@ -1,4 +1,4 @@
-//! Kprobes as perf events: they vanish with their descriptor, unlike those of tracefs.
+//! Kprobes and uprobes as perf events: they vanish with their descriptor, unlike those of tracefs.
 
 use super::{check, own};
 use aya_obj::generated::perf_event_attr;
@@ -16,6 +16,37 @@ pub fn pmu_type(path: &str) -> io::Result<u32> {
     fs::read_to_string(path)?.trim().parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
 }
 
+/// Where the kernel says the type number of its uprobe PMU; missing without `CONFIG_UPROBE_EVENTS`.
+pub const UPROBE_TYPE: &str = "/sys/bus/event_source/devices/uprobe/type";
+
+/// A place for [`open_uprobe`].
+#[derive(Clone, Copy, Debug)]
+pub struct UprobeSpec<'a> {
+    /// The file.
+    pub path: &'a CStr,
+    /// The offset in it.
+    pub offset: u64,
+    /// The offset of a semaphore, 0 for none.
+    pub semaphore: u64,
+    /// The only process.
+    pub pid: Option<u32>,
+    /// Where the function returns.
+    pub on_return: bool,
+}
+
+/// Opens a uprobe, on all CPUs.
+pub fn open_uprobe(pmu: u32, place: &UprobeSpec<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: the structure is plain numbers, for which zero is valid.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.type_ = pmu;
+    attr.size = size_of::<perf_event_attr>() as u32;
+    // kernel/events/core.c: bit 0 of `config` is the return, the upper half the semaphore's offset.
+    attr.config = u64::from(place.on_return) | place.semaphore << 32;
+    attr.__bindgen_anon_3.uprobe_path = place.path.as_ptr() as u64;
+    attr.__bindgen_anon_4.probe_offset = place.offset;
+    open(&attr, place.pid)
+}
+
 /// Opens a kprobe at a function's entry, on all CPUs and for all processes.
 pub fn open_kprobe(pmu: u32, function: &CStr) -> io::Result<OwnedFd> {
     // SAFETY: the structure is plain numbers, for which zero is valid.
@@ -23,11 +54,18 @@ pub fn open_kprobe(pmu: u32, function: &CStr) -> io::Result<OwnedFd> {
     attr.type_ = pmu;
     attr.size = size_of::<perf_event_attr>() as u32;
     attr.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
+    open(&attr, None)
+}
+
+/// Opens the event of a probe. The names it points to live through the call.
+fn open(attr: &perf_event_attr, pid: Option<u32>) -> io::Result<OwnedFd> {
     /// `PERF_FLAG_FD_CLOEXEC` of include/uapi/linux/perf_event.h.
     const CLOEXEC: libc::c_ulong = 1 << 3;
-    // SAFETY: `attr` and the name it points to live through the call. With pid -1 one CPU must be named; a kprobe fires
-    // on all of them nevertheless (kernel/events/core.c, perf_kprobe_event_init).
-    own(unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attr, -1, 0, -1, CLOEXEC) })
+    // With pid -1 one CPU must be named; a probe fires on all of them nevertheless (kernel/events/core.c,
+    // perf_kprobe_event_init).
+    let (pid, cpu) = pid.map_or((-1, 0), |pid| (pid as i32, -1));
+    // SAFETY: `attr` lives through the call, and what it points to by the caller's word.
+    own(unsafe { libc::syscall(libc::SYS_perf_event_open, std::ptr::from_ref(attr), pid, cpu, -1, CLOEXEC) })
 }
 
 /// Arms an event.

@@ -1,7 +1,12 @@
 //! Facts of this process and the machine it runs on.
 
-use super::check;
+use super::{check, own};
+use std::ffi::CStr;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// `CAP_*` numbers of include/uapi/linux/capability.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +61,7 @@ pub fn comm() -> [u8; 16] {
 }
 
 /// Gives this process another name, of at most 15 bytes.
-pub fn rename(name: &std::ffi::CStr) {
+pub fn rename(name: &CStr) {
     // SAFETY: the call reads up to the NUL.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
@@ -118,6 +123,71 @@ pub fn now(clock: Clock) -> u64 {
     // SAFETY: `time` is a valid place for the result; these clocks always exist.
     unsafe { libc::clock_gettime(id, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// What holds a process back; dropping it lets the process go without having become anything.
+#[derive(Debug)]
+pub struct Gate(PipeWriter);
+
+impl Gate {
+    /// Lets the process become its program.
+    pub fn open(mut self) {
+        // A process that is gone is held by nobody.
+        let _ = self.0.write_all(&[1]);
+    }
+}
+
+/// A process that is about to be held back.
+#[derive(Debug)]
+pub struct Waiting(PipeReader);
+
+impl Waiting {
+    /// Its number, as soon as it has one.
+    pub fn pid(mut self) -> io::Result<u32> {
+        let mut pid = [0; 4];
+        self.0.read_exact(&mut pid).map(|()| u32::from_ne_bytes(pid))
+    }
+}
+
+/// Has a command, once it is started, wait at a gate before it becomes the program.
+pub fn hold(command: &mut Command) -> io::Result<(Gate, Waiting)> {
+    let (gate_reader, gate) = io::pipe()?;
+    let (waiting, tell) = io::pipe()?;
+    let gate_fd = gate.as_raw_fd();
+    let wait = move || {
+        // SAFETY: plain system calls on descriptors of the new process, whose own way to open the gate is closed: what
+        // holds it is gone when this process is.
+        unsafe {
+            libc::close(gate_fd);
+            let pid = libc::getpid();
+            libc::write(tell.as_raw_fd(), (&raw const pid).cast(), size_of::<libc::pid_t>());
+            let mut opened = 0u8;
+            match libc::read(gate_reader.as_raw_fd(), (&raw mut opened).cast(), 1) {
+                1 => Ok(()),
+                _ => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+            }
+        }
+    };
+    // SAFETY: between fork and exec only functions that signal handlers may call are allowed, and these are such
+    // (signal-safety(7)).
+    unsafe { command.pre_exec(wait) };
+    Ok((Gate(gate), Waiting(waiting)))
+}
+
+/// A signal in words, as strsignal(3) has them.
+pub fn signal_name(signal: i32) -> String {
+    // SAFETY: gives a string that stays until the next call of this thread; null is checked for.
+    let text = unsafe {
+        let text = libc::strsignal(signal);
+        if text.is_null() { return String::new() } else { CStr::from_ptr(text) }
+    };
+    text.to_string_lossy().into_owned()
+}
+
+/// A descriptor that can be read once the process has ended (Linux 5.3).
+pub fn watch(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only.
+    own(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
 }
 
 /// Sends a signal to one thread of a process.

@@ -84,6 +84,10 @@ pub fn standard_image(job: &str, tapster: &Path) -> std::io::Result<Image> {
     for helper in ["guest", "storm", "counter"] {
         image.program(&workspace::binaries().join(helper), helper)?;
     }
+    workspace::programs().map_err(std::io::Error::other)?;
+    for program in workspace::compiled() {
+        image.program(&program, &program.file_name().unwrap_or_default().to_string_lossy())?;
+    }
     image.tree(&workspace::cases(), CASES)?;
     // Where `../../../scripts` leads from a case.
     image.tree(&workspace::root().join("scripts"), "/scripts")?;

@@ -1,0 +1,176 @@
+//! Programs and libraries: what an ELF file says of itself, without its debug information.
+//!
+//! Addresses are those the file was linked for; the kernel wants offsets in the file. Nothing in a file is taken for
+//! granted: what cannot be read is not there.
+
+use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH};
+use object::read::elf::ElfFile64;
+use object::{Architecture, Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
+use object::{RelocationTarget, SegmentFlags};
+use std::collections::HashMap;
+
+/// A program, a library or a file of debug information.
+pub struct Elf<'a> {
+    file: ElfFile64<'a>,
+}
+
+/// A function by its symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name, without a version.
+    pub name: String,
+    /// Where it begins.
+    pub address: u64,
+    /// Its bytes; 0 where the symbol does not say.
+    pub size: u64,
+    /// Whether other files can call it.
+    pub global: bool,
+}
+
+/// `PF_X` of a segment's flags.
+const EXECUTABLE: u32 = 1;
+
+impl<'a> Elf<'a> {
+    /// Of a file's bytes; `None` where it is no ELF file of this machine.
+    pub fn new(bytes: &'a [u8]) -> Option<Elf<'a>> {
+        let file = ElfFile64::parse(bytes).ok()?;
+        let here = match file.architecture() {
+            Architecture::X86_64 => cfg!(target_arch = "x86_64"),
+            Architecture::Aarch64 => cfg!(target_arch = "aarch64"),
+            _ => false,
+        };
+        here.then_some(Elf { file })
+    }
+
+    /// The offset in the file of an address that is executed.
+    pub fn offset(&self, address: u64) -> Option<u64> {
+        self.file.segments().find_map(|segment| {
+            let SegmentFlags::Elf { p_flags } = segment.flags() else { return None };
+            let (start, size) = segment.file_range();
+            let within = address.checked_sub(segment.address())?;
+            (p_flags & EXECUTABLE != 0 && within < size).then(|| start.checked_add(within)).flatten()
+        })
+    }
+
+    /// Functions by their symbols, in the order of their addresses; of several names for one address the first in the
+    /// symbol table.
+    pub fn functions(&self) -> Vec<Function> {
+        let mut functions = self.all_functions();
+        functions.sort_by_key(|function| function.address);
+        functions.dedup_by_key(|function| function.address);
+        functions
+    }
+
+    /// Functions with all their names.
+    pub fn all_functions(&self) -> Vec<Function> {
+        let full = self.file.symbols().filter_map(function);
+        let dynamic = self.file.dynamic_symbols().filter_map(function);
+        let mut functions: Vec<Function> = full.collect();
+        if functions.is_empty() {
+            functions = dynamic.collect();
+        }
+        functions
+    }
+
+    /// Stubs through which the file calls functions of others: name and address.
+    pub fn plt(&self) -> Vec<(String, u64)> {
+        let slots = self.slots();
+        let sections = self.file.sections().filter(|section| section.name().is_ok_and(|name| name.starts_with(".plt")));
+        let mut stubs: Vec<(String, u64)> = Vec::new();
+        for section in sections {
+            let Ok(code) = section.data() else { continue };
+            let found = stub::targets(code, section.address());
+            stubs.extend(found.filter_map(|(address, slot)| Some((slots.get(&slot)?.clone(), address))));
+        }
+        stubs.sort_by_key(|(_, address)| *address);
+        stubs
+    }
+
+    /// The functions of others whose addresses the loader writes down, by where it does.
+    fn slots(&self) -> HashMap<u64, String> {
+        let relocations = self.file.dynamic_relocations().into_iter().flatten();
+        let named = relocations.filter_map(|(slot, relocation)| {
+            let RelocationTarget::Symbol(index) = relocation.target() else { return None };
+            let symbol = object::ObjectSymbolTable::symbol_by_index(&self.file.dynamic_symbol_table()?, index).ok()?;
+            let name = symbol.name().ok().filter(|name| !name.is_empty())?;
+            Some((slot, name.to_owned()))
+        });
+        named.collect()
+    }
+
+    /// Names of the libraries that it needs, and where it says they are to be looked for.
+    pub fn needed(&self) -> (Vec<String>, Vec<String>) {
+        let (mut needed, mut paths) = (Vec::new(), Vec::new());
+        for (tag, text) in self.dynamic_strings() {
+            match tag == DT_NEEDED {
+                true => needed.push(text),
+                false => paths.extend(text.split(':').map(str::to_owned)),
+            }
+        }
+        (needed, paths)
+    }
+
+    fn dynamic_strings(&self) -> Vec<(i64, String)> {
+        let Ok(table) = self.file.elf_dynamic_table() else { return Vec::new() };
+        let wanted = [DT_NEEDED, DT_RPATH, DT_RUNPATH];
+        let text = |entry: object::read::elf::Dynamic| {
+            let text = wanted.contains(&entry.tag).then(|| table.string(entry).ok()).flatten()?;
+            Some((entry.tag, String::from_utf8_lossy(text).into_owned()))
+        };
+        table.iter().filter_map(text).collect()
+    }
+}
+
+fn function<'a>(symbol: impl ObjectSymbol<'a>) -> Option<Function> {
+    if !symbol.is_definition() || symbol.kind() != SymbolKind::Text {
+        return None;
+    }
+    let name = symbol.name().ok()?.split('@').next().filter(|name| !name.is_empty())?;
+    Some(Function { name: name.to_owned(), address: symbol.address(), size: symbol.size(), global: symbol.is_global() })
+}
+
+/// Stubs of the procedure linkage table: code that jumps to where a slot points.
+mod stub {
+    /// Address and slot of every stub in a section's code.
+    #[cfg(target_arch = "x86_64")]
+    pub fn targets(code: &[u8], address: u64) -> impl Iterator<Item = (u64, u64)> {
+        /// `endbr64`.
+        const LANDING: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
+        let stub = move |start: usize| {
+            let mut at = start;
+            if code[at..].starts_with(LANDING) {
+                at += LANDING.len();
+            }
+            // `bnd`
+            if code.get(at) == Some(&0xf2) {
+                at += 1;
+            }
+            // `jmp *distance(%rip)`
+            let jump = code.get(at..at + 6)?;
+            let distance = i32::from_le_bytes(*jump.strip_prefix(&[0xff, 0x25])?.first_chunk()?);
+            let behind = address.wrapping_add(at as u64 + 6);
+            Some((address.wrapping_add(start as u64), behind.wrapping_add_signed(distance.into())))
+        };
+        // Stubs have 16 bytes, those of functions whose address is taken as well 8.
+        (0..code.len()).step_by(8).filter_map(stub)
+    }
+
+    /// Address and slot of every stub in a section's code.
+    #[cfg(target_arch = "aarch64")]
+    pub fn targets(code: &[u8], address: u64) -> impl Iterator<Item = (u64, u64)> {
+        let word = |at: usize| Some(u32::from_le_bytes(*code.get(at..)?.first_chunk()?));
+        let stub = move |start: usize| {
+            // `bti c`
+            let at = if word(start)? == 0xd503_245f { start + 4 } else { start };
+            let (page, load) = (word(at)?, word(at + 4)?);
+            // `adrp x16, page`, `ldr x17, [x16, #offset]`
+            if page & 0x9f00_001f != 0x9000_0010 || load & 0xffc0_03ff != 0xf940_0211 {
+                return None;
+            }
+            let pages = i64::from((page >> 5 & 0x7_ffff) << 2 | page >> 29 & 3) << 43 >> 43;
+            let base = (address.wrapping_add(at as u64) & !0xfff).wrapping_add_signed(pages << 12);
+            Some((address.wrapping_add(start as u64), base.wrapping_add(u64::from(load >> 10 & 0xfff) * 8)))
+        };
+        (0..code.len()).step_by(8).filter_map(stub)
+    }
+}
