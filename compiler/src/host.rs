@@ -162,6 +162,28 @@ macro_rules! library_functions {
             file_line(path, number);
             /// Starts a command of the shell.
             system(command);
+            /// The name of a system call.
+            syscall_name(number);
+            /// What probe points call it.
+            __syscall_point(number);
+            /// Which of its parameters have something behind an address.
+            __syscall_slots(number);
+            /// Its arguments as text: number and arguments; two strings, each with its first byte; a structure.
+            __syscall_argstr(
+                number, a, b, c, d, e, f, first_byte, first, second_byte, second, byte, u, v, w, x, y, z, path
+            );
+            /// A string in quotes, or its address where it has no first byte.
+            __syscall_quoted(address, byte, text);
+            /// A structure, or data of so many bytes, of which these words were read.
+            __syscall_structure(kind, address, count, byte, u, v, w, x, y, z, path);
+            /// What a number means in a set of names.
+            __syscall_set(set, number);
+            /// Strings, each with its address; then the address of the first that was not read.
+            __syscall_strings(a, at, b, bt, c, ct, d, dt, e, et, f, ft, g, gt, h, ht, more);
+            /// What a system call gave.
+            __syscall_result(number, result);
+            /// A result: decimal (1), hexadecimal (2) or octal (3), an error with its name.
+            return_str(format, result);
         }
     };
 }

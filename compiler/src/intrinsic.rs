@@ -51,6 +51,10 @@ pub enum Op {
     ReadText(Memory),
     /// A number in memory: bytes, whether it has a sign, and the error where it cannot be read.
     ReadNumber(Memory, u8, bool, Fault),
+    /// As `ReadText`, empty where there is nothing to read.
+    PeekText(Memory),
+    /// A number in memory: bytes, and what it is where there is nothing to read.
+    Peek(Memory, u8, i64),
     /// The kernel stack.
     Backtrace,
     /// Prints a stack with symbols.
@@ -172,6 +176,19 @@ const fn number(
     }
 }
 
+const fn peek(name: &'static str, size: u8, otherwise: i64, doc: &'static str) -> Intrinsic {
+    let (params, shape, sides, op) = (&[N], Shape::None, Sides::Both, Op::Peek(USER, size, otherwise));
+    Intrinsic { name, params, result: N, shape, sides, effect: false, op, doc }
+}
+
+/// A function that user space's library has, and the kernel as well.
+const fn of_both(name: Intrinsic, shape: Shape) -> Intrinsic {
+    Intrinsic { sides: Sides::Both, shape, ..name }
+}
+
+/// The name of a system call.
+const CALL_NAME: Shape = Shape::Text(crate::syscall::NAME_SIZE);
+
 /// The type of a parameter, in a word.
 const N: Type = Type::Long;
 /// As above.
@@ -282,6 +299,55 @@ pub const INTRINSICS: &[Intrinsic] = &[
     number("user_short", USER, (2, true), Fault::UserShortFault, "Two bytes of the current process as a number."),
     number("user_int", USER, (4, true), Fault::UserIntFault, "Four bytes of the current process as a number."),
     number("user_long", USER, (8, true), Fault::UserLongFault, "Eight bytes of the current process as a number."),
+    peek("__user_byte", 1, -1, "The byte at an address of the current process, -1 where there is none."),
+    peek("__user_word", 8, 0, "Eight bytes of the current process, 0 where there are none."),
+    Intrinsic {
+        name: "__user_text",
+        params: &[N],
+        result: S,
+        shape: Shape::Text(0),
+        sides: Sides::Both,
+        effect: false,
+        op: Op::PeekText(USER),
+        doc: "The string at an address of the current process, empty where there is none.",
+    },
+    of_both(
+        library(LibraryFn::syscall_name, &[N], S, false, "The name of the system call with this number."),
+        CALL_NAME,
+    ),
+    of_both(library(LibraryFn::__syscall_point, &[N], S, false, "What probe points call a system call."), CALL_NAME),
+    of_both(library(LibraryFn::__syscall_slots, &[N], N, false, "What of a system call lies in memory."), Shape::None),
+    library(
+        LibraryFn::__syscall_argstr,
+        &[N, N, N, N, N, N, N, N, S, N, S, N, N, N, N, N, N, N, S],
+        S,
+        false,
+        "The arguments of a system call as text.",
+    ),
+    library(LibraryFn::__syscall_quoted, &[N, N, S], S, false, "A string of a process in quotes, or its address."),
+    library(
+        LibraryFn::__syscall_structure,
+        &[S, N, N, N, N, N, N, N, N, N, S],
+        S,
+        false,
+        "A structure of a process as text.",
+    ),
+    library(LibraryFn::__syscall_set, &[S, N], S, false, "The names that a number of a system call means."),
+    library(
+        LibraryFn::__syscall_strings,
+        &[N, S, N, S, N, S, N, S, N, S, N, S, N, S, N, S, N],
+        S,
+        false,
+        "Strings of a process in quotes.",
+    ),
+    library(LibraryFn::__syscall_result, &[N, N], S, false, "What a system call gave, as text."),
+    library(
+        LibraryFn::return_str,
+        &[N, N],
+        S,
+        false,
+        "What a system call gave: decimal (1), hexadecimal (2) or octal (3), an error with its name.",
+    ),
     known("target", N, Known::Target, "The process that -x or -c gave, 0 without."),
     known("stp_pid", N, Known::OwnPid, "The process id of the tracer itself."),
     known("module_name", S, Known::ModuleName, "The name of the running script's module; always `tapster`."),

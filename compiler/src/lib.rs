@@ -22,4 +22,5 @@ pub mod native;
 mod probe;
 pub mod regex;
 pub mod suggest;
+pub mod syscall;
 pub mod world;

@@ -38,6 +38,7 @@ pub fn complete(
 ) -> Result<(), Vec<Diagnostic>> {
     let environment = Environment { user_script: false, ..*environment };
     let mut taken: HashSet<u16> = HashSet::new();
+    let mut calls = crate::syscall::Made::default();
     let mut looked_at = 0;
     while looked_at < scripts.len() {
         let own = defined(&scripts[..]);
@@ -53,6 +54,10 @@ pub fn complete(
         for file in wanted {
             let (name, text) = FILES[usize::from(file)];
             let id = sources.add_bytes(format!("tapset/{name}"), text.as_bytes());
+            scripts.push(parse(id, sources, &environment, macros)?.script);
+        }
+        if let Some(text) = calls.text(&scripts[looked_at]) {
+            let id = sources.add_bytes("tapset/syscall", text.as_bytes());
             scripts.push(parse(id, sources, &environment, macros)?.script);
         }
         looked_at += 1;
@@ -74,6 +79,17 @@ fn defined(scripts: &[Script]) -> HashSet<String> {
             _ => false,
         };
     }
+    names
+}
+
+/// The names of variables that a block mentions.
+pub fn variables(block: &ast::Block) -> HashSet<String> {
+    let mut names = HashSet::new();
+    crate::check::walk::exprs(block, &mut |e| {
+        if let ExprKind::Var(name) = &e.kind {
+            names.insert(name.clone());
+        }
+    });
     names
 }
 

@@ -126,7 +126,8 @@ impl<'s> Aliases<'s> {
             all.sort_by_key(|(_, alias, _)| alias.span.start);
             return all;
         }
-        self.by_first.get(first).into_iter().flatten().filter(fits).copied().collect()
+        let found = self.by_first.get(first).into_iter().flatten().filter(fits).copied();
+        if spanning.is_some() { found.collect() } else { closest(found.collect(), &point.components) }
     }
 }
 
@@ -140,6 +141,18 @@ impl<'s> Expanded<'s> {
             }
         }
     }
+}
+
+/// Of the aliases that a point starts with, those that say most of it: `a.b.return` is no `a.b` with a suffix where there
+/// is an `a.b.return`. A pattern that is an alias's own name means that one.
+fn closest<'s>(mut found: Vec<Named<'s>>, point: &[Component]) -> Vec<Named<'s>> {
+    let most = found.iter().map(|(names, ..)| names.len()).max().unwrap_or(0);
+    found.retain(|(names, ..)| names.len() == most);
+    let is_itself = |(names, ..): &Named<'s>| point.iter().zip(*names).all(|(a, b)| a.name.name == b.name.name);
+    if found.iter().any(is_itself) {
+        found.retain(is_itself);
+    }
+    found
 }
 
 /// Whether a point starts with an alias's name; `spanning` is its part with `**`, if any.

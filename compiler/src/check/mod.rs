@@ -3,7 +3,7 @@
 //! The steps run in this order, each in a file of its own: [`declare`] collects globals, [`build`] resolves every name
 //! at every place a probe stands, [`elide`] leaves out what has no effect, [`infer`] gives types, [`modified`] refuses
 //! changes of what is walked, [`display`] adds probes that show what is never read, [`unseen`] leaves out counting that
-//! nobody sees, [`usage`] finds out who uses what, [`refine`] works out what is constant, [`shape`] how long strings
+//! nobody sees, [`defer`] puts off what aliases work out, [`usage`] finds out who uses what, [`refine`] works out what is constant, [`shape`] how long strings
 //! can get, and [`sides`] refuses what a handler cannot do where it runs. Each goes on after an error, so that a run
 //! reports all of them.
 
@@ -17,6 +17,7 @@ mod builder;
 mod caches;
 mod context;
 mod declare;
+mod defer;
 mod display;
 mod elide;
 mod format;
@@ -99,7 +100,7 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
             unseen::unseen(&mut program);
         }
         declare::overrides(&mut program.globals, &mut cx);
-        behind_types(&mut program, &mut notes, &mut cx);
+        behind_types(&library, &mut program, &mut notes, &mut cx);
     }
     if !cx.has_errors() {
         embedded(&mut program, &mut cx);
@@ -117,16 +118,17 @@ pub fn settle(program: &mut hir::Program, world: &dyn World, options: &Options) 
     if options.elide {
         unseen::unseen(program);
     }
-    behind_types(program, &mut Vec::new(), &mut cx);
+    behind_types(&LibraryText::new(&[]), program, &mut Vec::new(), &mut cx);
     if cx.has_errors() { Err(cx.diagnostics) } else { Ok(()) }
 }
 
-fn behind_types(program: &mut hir::Program, notes: &mut Vec<String>, cx: &mut Context) {
+fn behind_types(library: &LibraryText, program: &mut hir::Program, notes: &mut Vec<String>, cx: &mut Context) {
     hir::reach::reach(program);
     usage::usage(program);
     refine::constants(program);
     caches::translate(program, notes, cx);
     refine::refine(program);
+    defer::defer(library, program);
     shape::shape(program, cx.options.max_string);
     split::split(program, cx.options.max_string, cx);
     usage::note_sides(program);

@@ -280,7 +280,8 @@ fn of_the_kernel(kind: &ExprKind) -> bool {
     match kind {
         ExprKind::Arg { .. } | ExprKind::Load(_) => true,
         ExprKind::Intrinsic(intrinsic, _) => {
-            intrinsic.sides == Sides::Kernel || matches!(intrinsic.op, Op::ReadText(_) | Op::ReadNumber(..))
+            intrinsic.sides == Sides::Kernel
+                || matches!(intrinsic.op, Op::ReadText(_) | Op::ReadNumber(..) | Op::Peek(..) | Op::PeekText(_))
         }
         _ => false,
     }
@@ -389,7 +390,10 @@ fn of_the_process(program: &mut Program, handler: &mut Handler) -> impl Iterator
     let mut found = Vec::new();
     let mut look = |e: &mut Expr| {
         if let ExprKind::Intrinsic(intrinsic, _) = &e.kind
-            && let Op::ReadText(Memory::User) | Op::ReadNumber(Memory::User, ..) = intrinsic.op
+            && let Op::ReadText(Memory::User)
+            | Op::ReadNumber(Memory::User, ..)
+            | Op::Peek(Memory::User, ..)
+            | Op::PeekText(Memory::User) = intrinsic.op
         {
             let (what, help) = (format!("{}()", intrinsic.name), super::sides::READ_BEFORE);
             found.push(Refusal { what, span: e.span, help });

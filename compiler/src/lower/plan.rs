@@ -165,7 +165,7 @@ impl Needs {
                 Op::Backtrace => self.stacks = true,
                 Op::ReadText(_) | Op::ReadNumber(..) | Op::Exit | Op::Abort | Op::Error => self.control = true,
                 Op::Fact(..) | Op::Execname | Op::PrintStack | Op::Point(_) | Op::Library(_) => {}
-                Op::Known(_) => {}
+                Op::Known(_) | Op::Peek(..) | Op::PeekText(_) => {}
             },
             ExprKind::Load(load) if !load.direct => self.control = true,
             ExprKind::Arith(Arith::Div | Arith::Mod, ..) => self.control = true,

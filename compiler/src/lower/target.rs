@@ -31,6 +31,8 @@ pub struct Foreign {
     pub address: Value,
     /// The place in the script that reads it.
     pub span: Span,
+    /// Where there is nothing to read it is empty, and that is no error.
+    pub may_fail: bool,
 }
 
 /// A string, before it is put anywhere.
@@ -169,6 +171,9 @@ pub trait Target {
     /// is nothing to read.
     fn read(&mut self, code: &mut Code, memory: Memory, at: Addr, as_number: (u8, bool), fault: (Fault, Span))
     -> Value;
+
+    /// Reads so many bytes as a number without sign; where there is nothing to read, it is another one.
+    fn peek(&mut self, code: &mut Code, memory: Memory, at: Addr, size: u8, otherwise: i64) -> Value;
 
     /// Adds to a statistic; `key` is `None` for a scalar.
     fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value, span: Span);

@@ -118,7 +118,11 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 let address = Addr::at(self.long(&args[0]));
                 self.target.read(&mut self.code, memory, address, (size, signed), (fault, at))
             }
-            Op::Execname | Op::ReadText(_) | Op::Backtrace | Op::Point(_) | Op::Known(_) => {
+            Op::Peek(memory, size, otherwise) => {
+                let address = Addr::at(self.long(&args[0]));
+                self.target.peek(&mut self.code, memory, address, size, otherwise)
+            }
+            Op::Execname | Op::ReadText(_) | Op::PeekText(_) | Op::Backtrace | Op::Point(_) | Op::Known(_) => {
                 unreachable!("types were checked")
             }
             Op::PrintStack | Op::Exit | Op::Abort | Op::Error => {
@@ -132,7 +136,10 @@ impl<T: Target> Lowerer<'_, '_, T> {
         match intrinsic.op {
             Op::Execname => Text::Execname,
             Op::Backtrace => Text::Stack(self.target.backtrace(&mut self.code)),
-            Op::ReadText(memory) => Text::Foreign(Foreign { memory, address: self.long(&args[0]), span: e.at }),
+            Op::ReadText(memory) | Op::PeekText(memory) => {
+                let may_fail = matches!(intrinsic.op, Op::PeekText(_));
+                Text::Foreign(Foreign { memory, address: self.long(&args[0]), span: e.at, may_fail })
+            }
             Op::Point(point) => self.target.point(&mut self.code, point),
             Op::Library(function) => {
                 let size = self.size_of(e);
@@ -141,7 +148,14 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 self.target.library(&mut self.code, function, &args, Some((home, size)), e.at);
                 Text::At(home, size)
             }
-            Op::Fact(..) | Op::ReadNumber(..) | Op::PrintStack | Op::Exit | Op::Abort | Op::Error | Op::Known(_) => {
+            Op::Fact(..)
+            | Op::ReadNumber(..)
+            | Op::Peek(..)
+            | Op::PrintStack
+            | Op::Exit
+            | Op::Abort
+            | Op::Error
+            | Op::Known(_) => {
                 unreachable!("types were checked")
             }
         }
@@ -176,6 +190,8 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Op::Fact(..)
             | Op::ReadNumber(..)
             | Op::Execname
+            | Op::Peek(..)
+            | Op::PeekText(_)
             | Op::ReadText(_)
             | Op::Backtrace
             | Op::Point(_)

@@ -301,10 +301,12 @@ impl Target for User {
                 let from = code.pointer(from);
                 self.host(code, HostFn::copy_text, &[from, to, bytes]);
             }
-            Text::Foreign(Foreign { memory, address, span }) => {
+            Text::Foreign(Foreign { memory, address, span, may_fail }) => {
                 let whose = code.k(*memory as i64);
                 let failed = self.host(code, HostFn::read_text, &[whose, *address, to, bytes]);
-                self.check_read(code, failed, *address, memory.text_fault(), *span);
+                if !may_fail {
+                    self.check_read(code, failed, *address, memory.text_fault(), *span);
+                }
             }
         }
     }
@@ -361,6 +363,15 @@ impl Target for User {
         let bytes = code.k(if signed { -i64::from(size) } else { size.into() });
         let failed = self.host(code, HostFn::read_number, &[whose, from, bytes, to]);
         self.check_read(code, failed, from, fault, span);
+        code.load(I64, out)
+    }
+
+    fn peek(&mut self, code: &mut Code, memory: Memory, address: Addr, size: u8, otherwise: i64) -> Value {
+        let out = code.slot(8);
+        code.store_k(otherwise, out);
+        let (whose, from) = (code.k(memory as i64), code.pointer(address));
+        let (bytes, to) = (code.k(size.into()), code.pointer(out));
+        self.host(code, HostFn::read_number, &[whose, from, bytes, to]);
         code.load(I64, out)
     }
 

@@ -7,6 +7,7 @@ mod function;
 mod process;
 mod session;
 mod site;
+mod syscall;
 mod timer;
 mod tracepoint;
 
@@ -28,6 +29,10 @@ const FAMILIES: &[(&str, Family)] = &[
     ("timer", timer::resolve),
     ("kernel", kernel),
     ("process", process::resolve),
+    ("syscall", syscall::resolve),
+    ("nd_syscall", syscall::resolve),
+    ("dw_syscall", syscall::resolve),
+    ("tp_syscall", syscall::resolve),
 ];
 
 /// The places a probe point stands at; `aliases` are names that a point may start with, too.

@@ -7,6 +7,7 @@ pub mod file;
 pub mod number;
 pub mod process;
 pub mod session;
+pub mod syscall;
 pub mod text;
 
 use crate::run::Run;
@@ -61,6 +62,16 @@ pub fn call<'a>(
         LibraryFn::ctime => owned(number::ctime(args.long(0))?),
         LibraryFn::errno_str => owned(number::errno_str(args.long(0))),
         LibraryFn::file_line => text(run.files.line(args.text(0), args.long(1))?),
+        LibraryFn::syscall_name => owned(syscall::name(args.long(0)).into_bytes()),
+        LibraryFn::__syscall_point => owned(syscall::point(args.long(0)).into_bytes()),
+        LibraryFn::__syscall_slots => Long(syscall::slots(args.long(0))),
+        LibraryFn::__syscall_argstr => owned(syscall::argstr(args, most)),
+        LibraryFn::__syscall_quoted => owned(syscall::quoted(args.long(0), args.long(1), args.text(2), most)),
+        LibraryFn::__syscall_structure => owned(syscall::structure(args)),
+        LibraryFn::__syscall_set => owned(syscall::flags::describe(args.text(0), args.long(1)).into_bytes()),
+        LibraryFn::__syscall_strings => owned(syscall::strings(args, most)),
+        LibraryFn::__syscall_result => owned(syscall::result_of(args.long(0), args.long(1))),
+        LibraryFn::return_str => owned(syscall::result(args.long(0), args.long(1))),
         LibraryFn::log => {
             session::log(run, args.text(0));
             Nothing

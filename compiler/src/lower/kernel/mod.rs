@@ -17,6 +17,7 @@ mod record;
 mod regex;
 mod scratch;
 mod statistic;
+mod syscall;
 mod text;
 
 use super::code::{Addr, Code};
@@ -305,10 +306,14 @@ impl Target for Kernel<'_> {
         code: &mut Code,
         function: LibraryFn,
         args: &[PrintArg],
-        _: Option<(Addr, u32)>,
+        to: Option<(Addr, u32)>,
         _: Span,
     ) -> Value {
         match (function, args) {
+            (LibraryFn::syscall_name | LibraryFn::__syscall_point, [PrintArg::Long(number)]) => {
+                self.call_name(code, function, *number, to.expect("a string has a place"))
+            }
+            (LibraryFn::__syscall_slots, [PrintArg::Long(number)]) => self.call_slots(code, *number),
             (LibraryFn::strlen, [PrintArg::Text(text, size)]) => self.length(code, text, *size),
             _ => unreachable!("{USER_ONLY}"),
         }
@@ -373,6 +378,10 @@ impl Target for Kernel<'_> {
         let result = self.helper(code, reader, &[to, bytes, from]);
         self.check_read(code, result, from, fault, span);
         code.load_sized(slot, size, signed)
+    }
+
+    fn peek(&mut self, code: &mut Code, memory: Memory, address: Addr, size: u8, otherwise: i64) -> Value {
+        self.peek_number(code, memory, address, size, otherwise)
     }
 
     fn aggregate(&mut self, code: &mut Code, global: GlobalId, key: Option<Addr>, value: Value, _: Span) {

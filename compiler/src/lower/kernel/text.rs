@@ -138,8 +138,26 @@ impl Kernel<'_> {
             Memory::User => helper::PROBE_READ_USER_STR,
         };
         let length = self.helper(code, reader, &[to, bytes, foreign.address]);
+        if foreign.may_fail {
+            // The helper has filled the place with zeros: it holds an empty string.
+            return self.at_least_one(code, length);
+        }
         self.check_read(code, length, foreign.address, foreign.memory.text_fault(), foreign.span);
         length
+    }
+
+    fn at_least_one(&mut self, code: &mut Code, length: Value) -> Value {
+        let (failed, (done, result)) = (code.block(), code.block_with());
+        let ok = code.block();
+        code.branch_if(IntCC::SignedLessThan, length, 1, failed, ok);
+        code.to(failed);
+        code.cold(failed);
+        let one = code.k(1);
+        code.jump(done, &[one]);
+        code.to(ok);
+        code.jump(done, &[length]);
+        code.to(done);
+        result
     }
 
     /// Raises an error where a helper gave a negative number.

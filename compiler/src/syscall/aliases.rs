@@ -1,0 +1,243 @@
+//! The aliases that `syscall.NAME` and its kind stand for, as text of the language: made for what a script names, as
+//! nobody needs all of them.
+//!
+//! A call is told from others by its number, at the one tracepoint where all of them pass. A pattern is one probe
+//! there, unless its handler asks for what only some calls have.
+
+use super::{Call, Kind, Param, Slots, calls};
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+use tapster_lang::ast::{Item, ProbePoint, Script};
+use tapster_lang::preprocess::glob;
+
+/// What probe points of system calls start with: all mean the same here.
+const FIRSTS: &[&str] = &["syscall", "nd_syscall", "dw_syscall", "tp_syscall"];
+/// Words of a structure, or of data, that are read.
+const WORDS: usize = 6;
+/// The place of what a call does not have.
+const NOWHERE: &str = "";
+/// Strings of a list that are read.
+const STRINGS: usize = 8;
+
+/// Aliases that were made already.
+#[derive(Debug, Default)]
+pub struct Made(HashSet<Asked>);
+
+/// What a point asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    /// One of [`FIRSTS`].
+    first: String,
+    /// The name of a call, or a pattern.
+    pattern: String,
+    /// Whether it is about the ends of calls.
+    returns: bool,
+}
+
+impl Made {
+    /// The aliases that a script needs and that are not there yet, if any.
+    pub fn text(&mut self, script: &Script) -> Option<String> {
+        let mut text = String::new();
+        for item in &script.items {
+            let (points, variables) = match item {
+                Item::Probe(probe) => (&probe.points, crate::library::variables(&probe.body)),
+                Item::Alias(alias) => (&alias.points, crate::library::variables(&alias.body)),
+                _ => continue,
+            };
+            for asked in points.iter().filter_map(asked) {
+                if self.0.insert(asked.clone()) {
+                    text += &aliases(&asked, &variables);
+                }
+            }
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// What a point asks for, where it is about system calls.
+fn asked(point: &ProbePoint) -> Option<Asked> {
+    let names: Vec<&str> = point.components.iter().map(|part| part.name.name.as_str()).collect();
+    match names.as_slice() {
+        [first, pattern, rest @ ..] if FIRSTS.contains(first) => {
+            let returns = rest.first() == Some(&"return");
+            Some(Asked { first: (*first).into(), pattern: (*pattern).into(), returns })
+        }
+        _ => None,
+    }
+}
+
+fn aliases(asked: &Asked, variables: &HashSet<String>) -> String {
+    let pattern = &asked.pattern;
+    let fits = |call: &Call| call.names.iter().any(|name| glob(pattern.as_bytes(), name.as_bytes()));
+    let found: Vec<Call> = calls().filter(fits).collect();
+    let mut text = String::new();
+    let is_pattern = pattern.contains(['*', '?', '[']);
+    let own = |call: &Call| call.params.iter().flat_map(names).any(|name| variables.contains(&name));
+    if is_pattern && !found.iter().any(own) {
+        any_of(&mut text, asked, &found);
+        return text;
+    }
+    for call in &found {
+        let names = call.names.iter().filter(|name| glob(pattern.as_bytes(), name.as_bytes()));
+        let of = |name: &str| Asked { pattern: name.into(), ..asked.clone() };
+        names.for_each(|name| one(&mut text, &of(name), call));
+    }
+    text
+}
+
+/// The variables that a parameter has.
+fn names(param: &Param) -> Vec<String> {
+    let mut names = vec![param.variable.to_owned()];
+    names.extend(text_of(param));
+    if param.kind == Kind::Text {
+        names.push(format!("{}_unquoted", text_of(param).unwrap_or_default()));
+    }
+    names
+}
+
+/// The variable of a parameter's text.
+fn text_of(param: &Param) -> Option<String> {
+    match (param.text, param.kind) {
+        (Some(text), _) => Some(text.to_owned()),
+        (None, Kind::Text) => Some(param.variable.to_owned()),
+        (None, Kind::Set(_) | Kind::Hex) => Some(format!("{}_str", param.variable)),
+        _ => None,
+    }
+}
+
+/// The head of an alias: its names, and the condition on which there is an event. Programs of 32 bits have numbers of
+/// their own.
+fn head(text: &mut String, Asked { first, pattern, returns }: &Asked, numbers: &BTreeSet<u32>) {
+    let (suffix, at) = if *returns { (".return", "sys_exit") } else { ("", "sys_enter") };
+    let (number, narrow) = (number(*returns), NARROW);
+    writeln!(text, "probe {first}.{pattern}{suffix} = kernel.trace(\"{at}\") {{\n  if ({narrow}) next")
+        .expect("memory");
+    if !numbers.is_empty() {
+        let others: Vec<String> = numbers.iter().map(|call| format!("{number} != {call}")).collect();
+        writeln!(text, "  if ({}) next", others.join(" && ")).expect("memory");
+    }
+}
+
+/// Whether the caller is a program of 32 bits.
+const NARROW: &str = if cfg!(target_arch = "aarch64") { "$regs->pstate & 16" } else { "$regs->cs == 0x23" };
+
+/// The number of the call.
+fn number(returns: bool) -> &'static str {
+    match (returns, cfg!(target_arch = "aarch64")) {
+        (false, _) => "$id",
+        (true, true) => "$regs->syscallno",
+        (true, false) => "$regs->orig_ax",
+    }
+}
+
+/// The n-th argument, from 1 on.
+fn arg(nth: usize) -> &'static str {
+    const ARGS: [&str; 6] = if cfg!(target_arch = "aarch64") {
+        ["$regs->orig_x0", "$regs->regs[1]", "$regs->regs[2]", "$regs->regs[3]", "$regs->regs[4]", "$regs->regs[5]"]
+    } else {
+        ["$regs->di", "$regs->si", "$regs->dx", "$regs->r10", "$regs->r8", "$regs->r9"]
+    };
+    ARGS[nth - 1]
+}
+
+fn all_args() -> String {
+    (1..=6).map(arg).collect::<Vec<_>>().join(", ")
+}
+
+/// What every call has at its end.
+fn results(text: &mut String, number: &str) {
+    writeln!(text, "  retval = $ret\n  retstr = __syscall_result({number}, $ret)").expect("memory");
+}
+
+/// Several calls at once: what they have in common.
+fn any_of(text: &mut String, asked: &Asked, found: &[Call]) {
+    let all = found.len() == calls().count();
+    head(text, asked, &if all { BTreeSet::new() } else { found.iter().map(|call| call.number).collect() });
+    let number = number(asked.returns);
+    writeln!(text, "  name = __syscall_point({number})").expect("memory");
+    if asked.returns {
+        results(text, number);
+    } else {
+        let pick = |shift: u32| {
+            let choices = (1..=6).map(|nth| format!("__slot == {nth} ? {} : ", arg(nth))).collect::<String>();
+            format!("({choices}0)").replace("__slot", &format!("(__slots >> {shift} & 255)"))
+        };
+        writeln!(text, "  __slots = __syscall_slots({number})").expect("memory");
+        for (name, shift) in [("__first", 0), ("__second", 8), ("__words", 16)] {
+            writeln!(text, "  {name} = {}", pick(shift)).expect("memory");
+        }
+        argstr(text, number, ["__first", "__second", "__words"]);
+    }
+    text.push_str("}\n");
+}
+
+/// One call, with its parameters.
+fn one(text: &mut String, asked: &Asked, call: &Call) {
+    head(text, asked, &BTreeSet::from([call.number]));
+    writeln!(text, "  name = \"{}\"", asked.pattern).expect("memory");
+    for (nth, param) in (1..).zip(&call.params) {
+        variables(text, param, arg(nth), call.params.get(nth).map(|_| arg(nth + 1)));
+    }
+    let slots = Slots::of(call);
+    let place = |nth: u8| if nth == 0 { NOWHERE } else { arg(nth.into()) };
+    if asked.returns {
+        results(text, &call.number.to_string());
+    } else {
+        argstr(text, &call.number.to_string(), [place(slots.texts[0]), place(slots.texts[1]), place(slots.words)]);
+    }
+    text.push_str("}\n");
+}
+
+fn argstr(text: &mut String, number: &str, [first, second, words]: [&str; 3]) {
+    let place = |at: &str| match at {
+        NOWHERE => "-1, \"\"".to_owned(),
+        at => format!("__user_byte({at}), __user_text({at})"),
+    };
+    let (args, first, second, words) = (all_args(), place(first), place(second), self::words(words));
+    writeln!(text, "  argstr = __syscall_argstr({number}, {args}, {first}, {second}, {words})").expect("memory");
+}
+
+/// What is read of a structure: whether it can be, its words, and the path that a socket's address may hold.
+fn words(at: &str) -> String {
+    if at == NOWHERE {
+        return format!("-1, {}\"\"", "0, ".repeat(WORDS));
+    }
+    let words = (0..WORDS).map(|nth| format!("__user_word({at} + {})", 8 * nth)).collect::<Vec<_>>().join(", ");
+    format!("__user_byte({at}), {words}, __user_text({at} + 2)")
+}
+
+/// The variables of a parameter.
+fn variables(out: &mut String, param: &Param, arg: &str, next: Option<&str>) {
+    let Param { variable, kind, .. } = *param;
+    let text = text_of(param).unwrap_or_default();
+    let value = match kind {
+        Kind::Int | Kind::Set(_) => format!("({arg} << 32) >> 32"),
+        Kind::Uint | Kind::Octal => format!("{arg} & 0xffffffff"),
+        _ => arg.to_owned(),
+    };
+    if kind != Kind::Text || param.text.is_some() {
+        writeln!(out, "  {variable} = {value}").expect("memory");
+    }
+    let made = match kind {
+        Kind::Text => format!("__syscall_quoted({arg}, __user_byte({arg}), __user_text({arg}))"),
+        Kind::Data => {
+            format!("__syscall_structure(\"data\", {arg}, {}, {})", next.unwrap_or("0"), words(arg))
+        }
+        Kind::Structure(name) => format!("__syscall_structure(\"{name}\", {arg}, 0, {})", words(arg)),
+        Kind::Set(name) => format!("__syscall_set(\"{name}\", {value})"),
+        Kind::Hex => format!("sprintf(\"0x%x\", {value})"),
+        Kind::Strings => strings(arg),
+        Kind::Int | Kind::Uint | Kind::Long | Kind::Word | Kind::Octal | Kind::Pointer => return,
+    };
+    writeln!(out, "  {text} = {made}").expect("memory");
+    if kind == Kind::Text {
+        writeln!(out, "  {text}_unquoted = __user_text({arg})").expect("memory");
+    }
+}
+
+/// A list of strings, as far as it is read.
+fn strings(at: &str) -> String {
+    let place = |nth: usize| format!("__user_word({at} + {})", 8 * nth);
+    let each = (0..STRINGS).map(|nth| format!("{0}, __user_text({0})", place(nth))).collect::<Vec<_>>().join(", ");
+    format!("__syscall_strings({each}, {})", place(STRINGS))
+}

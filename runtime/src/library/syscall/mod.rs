@@ -1,0 +1,121 @@
+//! Arguments and results of system calls as text.
+
+pub mod flags;
+pub mod structure;
+
+use super::{Arguments, number, text};
+use structure::Read;
+use tapster_compiler::syscall::{Call, Kind, Slots, by_number};
+
+/// The name of a call, or its number.
+pub fn name(number: i64) -> String {
+    by_number(number).map_or_else(|| number.to_string(), |call| call.name.into())
+}
+
+/// What probe points call it, or its number.
+pub fn point(number: i64) -> String {
+    by_number(number).map_or_else(|| number.to_string(), |call| call.names[0].into())
+}
+
+/// Which of its parameters have something behind an address.
+pub fn slots(number: i64) -> i64 {
+    by_number(number).map_or(0, |call| Slots::of(&call).encode())
+}
+
+/// A string of a process in quotes, or its address where it could not be read.
+pub fn quoted(address: i64, byte: i64, string: &[u8], most: usize) -> Vec<u8> {
+    if byte < 0 { format!("0x{address:x}").into_bytes() } else { text::escape(string, most, true) }
+}
+
+/// What a structure's arguments are from the n-th on: first byte, words, path.
+fn read<'a>(address: i64, args: &impl Arguments<'a>, nth: usize) -> Read<'a> {
+    let words = std::array::from_fn(|word| args.long(nth + 1 + word));
+    Read { address, byte: args.long(nth), words, path: args.text(nth + 7) }
+}
+
+/// `__syscall_structure`
+pub fn structure<'a>(args: &impl Arguments<'a>) -> Vec<u8> {
+    structure::describe(args.text(0), args.long(2), &read(args.long(1), args, 3))
+}
+
+/// `__syscall_strings`: `["a", "b"]`, as far as they were read.
+pub fn strings<'a>(args: &impl Arguments<'a>, most: usize) -> Vec<u8> {
+    const READ: usize = 8;
+    let there = (0..READ).take_while(|nth| args.long(2 * nth) != 0);
+    let mut all: Vec<Vec<u8>> = there.map(|nth| text::escape(args.text(2 * nth + 1), most, true)).collect();
+    if all.len() == READ && args.long(2 * READ) != 0 {
+        all.push(b"...".to_vec());
+    }
+    [b"[", all.join(&b", "[..]).as_slice(), b"]"].concat()
+}
+
+/// The result of a call, of one that gives an address in hexadecimal, as SystemTap's tapset does.
+pub fn result_of(number: i64, value: i64) -> Vec<u8> {
+    let format = match by_number(number).map(|call| call.name) {
+        Some("mmap" | "mremap") => 2,
+        Some("umask") => 3,
+        _ => 1,
+    };
+    result(format, value)
+}
+
+/// `return_str`
+pub fn result(format: i64, result: i64) -> Vec<u8> {
+    let name = number::errno_str(result);
+    if result < 0 && !name.is_empty() && !name.starts_with(b"E#") {
+        return [format!("{result} (").as_bytes(), &name, b")"].concat();
+    }
+    match format {
+        2 => format!("0x{result:x}").into_bytes(),
+        3 if result == 0 => b"0".to_vec(),
+        3 => format!("0{result:o}").into_bytes(),
+        _ => result.to_string().into_bytes(),
+    }
+}
+
+/// `__syscall_argstr`
+pub fn argstr<'a>(args: &impl Arguments<'a>, most: usize) -> Vec<u8> {
+    let Some(call) = by_number(args.long(0)) else { return Vec::new() };
+    let slots = Slots::of(&call);
+    let told = (1..=call.params.len()).filter(|nth| is_told(&call, *nth, args));
+    let parts: Vec<Vec<u8>> = told.map(|nth| argument(&call, slots, nth, args, most)).collect();
+    parts.join(&b", "[..])
+}
+
+/// Whether an argument means something: the mode of a file does where one is created.
+fn is_told<'a>(call: &Call, nth: usize, args: &impl Arguments<'a>) -> bool {
+    let before = nth.checked_sub(2).map(|at| call.params[at].kind);
+    let creates = i64::from(libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY));
+    before != Some(Kind::Set("open")) || call.params[nth - 1].kind != Kind::Octal || args.long(nth - 1) & creates != 0
+}
+
+/// The n-th argument, from 1 on.
+fn argument<'a>(call: &Call, slots: Slots, nth: usize, args: &impl Arguments<'a>, most: usize) -> Vec<u8> {
+    let value = args.long(nth);
+    let address = || if value == 0 { "0x0".to_owned() } else { format!("0x{value:x}") };
+    let plain = match call.params[nth - 1].kind {
+        Kind::Int => (value as i32).to_string(),
+        Kind::Uint => (value as u32).to_string(),
+        Kind::Long => value.to_string(),
+        Kind::Word => (value as u64).to_string(),
+        Kind::Octal => octal(value as u32),
+        Kind::Hex => format!("0x{:x}", value as u32),
+        Kind::Set(name) => flags::describe(name.as_bytes(), (value as i32).into()),
+        Kind::Text => match slots.texts.iter().position(|slot| usize::from(*slot) == nth) {
+            Some(text) => return quoted(value, args.long(7 + 2 * text), args.text(8 + 2 * text), most),
+            None => address(),
+        },
+        Kind::Data if usize::from(slots.words) == nth => {
+            return structure::describe(b"data", args.long(nth + 1), &read(value, args, 11));
+        }
+        Kind::Structure(name) if usize::from(slots.words) == nth => {
+            return structure::describe(name.as_bytes(), 0, &read(value, args, 11));
+        }
+        Kind::Pointer | Kind::Strings | Kind::Data | Kind::Structure(_) => address(),
+    };
+    plain.into_bytes()
+}
+
+fn octal(value: u32) -> String {
+    if value == 0 { "0".into() } else { format!("0{value:o}") }
+}
