@@ -25,6 +25,7 @@ const LIMITS: &[Limit] = &[
         set: |o, n| o.check.max_action_interruptible = Some(n),
     },
     Limit { name: "MAXNESTING", least: 1, most: 4096, set: |o, n| o.check.max_nesting = Some(n) },
+    Limit { name: "MAXPROBES", least: 1, most: 1 << 20, set: |o, n| o.check.max_sites = n },
     Limit { name: "MAXERRORS", least: 0, most: u32::MAX, set: |o, n| o.errors_max = n },
 ];
 

@@ -135,6 +135,8 @@ fn kernel_program(
     Ok(Program {
         name,
         probe: probe.point.clone(),
+        sites: probe.sites.clone(),
+        lenient: probe.lenient,
         attach: attach.clone(),
         why: why.clone(),
         span: probe.span,
@@ -149,10 +151,9 @@ fn kernel_program(
 fn target_name(attach: &crate::image::Attach) -> &str {
     use crate::image::Attach;
     match attach {
-        Attach::Fentry { function, .. } | Attach::Kprobe { function } => function,
         Attach::BtfTracepoint { name, .. } | Attach::RawTracepoint { name } => name,
-        Attach::KprobeMulti { functions } => functions.first().map_or("multi", String::as_str),
         Attach::Uprobe(uprobes) => uprobes.path.rsplit('/').next().unwrap_or("uprobe"),
+        _ => attach.functions().first().map_or("probe", String::as_str),
     }
 }
 

@@ -139,6 +139,13 @@ pub struct Global {
     pub added_in_user: bool,
 }
 
+impl Probe {
+    /// How many places it stands at.
+    pub fn places(&self) -> usize {
+        self.sites.len().max(1)
+    }
+}
+
 impl Global {
     /// Whether it has keys.
     pub fn is_array(&self) -> bool {
@@ -149,10 +156,14 @@ impl Global {
 /// A probe at one place.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// What `pp()` says.
+    /// What `pp()` says; where several places share the handler, the point that stands for all of them.
     pub point: String,
+    /// What `pp()` says at each of several places that share this handler.
+    pub sites: Vec<String>,
     /// What `pn()` says: the point as the script wrote it, perhaps an alias.
     pub name: String,
+    /// One of the places that a pattern stands for: what the kernel refuses is passed over.
+    pub lenient: bool,
     /// The probe definition.
     pub span: Span,
     /// Where it stands.

@@ -86,7 +86,8 @@ macro_rules! host_functions {
             /// Reads a NUL-terminated string, likewise, to `out`, at most `size` bytes with the NUL; gives 1 where there
             /// is nothing to read.
             read_text(memory, address, out, size);
-            /// The address of the handler's probe point: as it was resolved (0), or as the script wrote it (1).
+            /// The address of the handler's probe point: as it was resolved (0), as the script wrote it (1), or the
+            /// function in it (2).
             point(which);
             /// Calls a [`LibraryFn`]. `args` is the address of one word an argument: numbers, or addresses of
             /// NUL-terminated strings. The result goes to `out`: a word where `size` is 0, at most `size` bytes of a

@@ -109,8 +109,12 @@ pub enum MapRole {
 pub struct Program {
     /// At most 15 bytes of [A-Za-z0-9_].
     pub name: String,
-    /// The probe point it serves, as `pp()` says it.
+    /// The probe point it serves, as `pp()` says it; where it stands at several places, as the script does.
     pub probe: String,
+    /// What `pp()` says at each place, where there are several: told apart by a cookie, the number in this list.
+    pub sites: Vec<String>,
+    /// One of the places that a pattern stands for: what the kernel refuses is passed over.
+    pub lenient: bool,
     /// Where it stands.
     pub attach: Attach,
     /// The rung taken, where there was a choice, and why not a better one.
@@ -143,12 +147,14 @@ pub struct MapRef {
 /// Where a kernel handler stands, and as what type of program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attach {
-    /// `fentry`: `BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FENTRY`.
+    /// `fentry`, `fexit`: `BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FENTRY`, `BPF_TRACE_FEXIT`.
     Fentry {
         /// The kernel function.
         function: String,
         /// Its id in the BTF of vmlinux.
         btf_id: u32,
+        /// When it acts.
+        moment: Moment,
     },
     /// `tp_btf`: `BPF_PROG_TYPE_TRACING`, `BPF_TRACE_RAW_TP`.
     BtfTracepoint {
@@ -162,15 +168,19 @@ pub enum Attach {
         /// The tracepoint.
         name: String,
     },
-    /// `kprobe` at a function's entry: `BPF_PROG_TYPE_KPROBE` through a perf event.
+    /// `kprobe`: `BPF_PROG_TYPE_KPROBE` through a perf event a function.
     Kprobe {
-        /// The kernel function.
-        function: String,
+        /// The kernel functions.
+        functions: Vec<String>,
+        /// When it acts.
+        moment: Moment,
     },
     /// `kprobe.multi`: `BPF_PROG_TYPE_KPROBE`, `BPF_TRACE_KPROBE_MULTI`.
     KprobeMulti {
         /// The kernel functions.
         functions: Vec<String>,
+        /// When it acts.
+        moment: Moment,
     },
     /// Instructions of a program or a library: `BPF_PROG_TYPE_KPROBE` through perf events, or `BPF_TRACE_UPROBE_MULTI`.
     Uprobe(Uprobes),
@@ -201,6 +211,12 @@ pub struct UprobePlace {
 }
 
 impl Uprobes {
+    /// Whether others are in the same file, for the same process and at the same moment.
+    fn is_beside(&self, other: &Uprobes) -> bool {
+        let of = |one: &Uprobes| (one.pid, one.on_return, one.multi);
+        self.path == other.path && of(self) == of(other)
+    }
+
     fn section(&self) -> String {
         let multi = if self.multi { ".multi" } else { "" };
         let kind = if self.on_return { "uretprobe" } else { "uprobe" };
@@ -209,22 +225,76 @@ impl Uprobes {
     }
 }
 
+/// When a probe of a function acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// As the function begins.
+    Entry,
+    /// As it returns.
+    Return,
+}
+
+impl Moment {
+    fn of<'n>(self, entry: &'n str, exit: &'n str) -> &'n str {
+        if self == Moment::Entry { entry } else { exit }
+    }
+}
+
 impl Attach {
     /// The section an object file puts such a program in (libbpf's names).
     pub fn section(&self) -> String {
         match self {
-            Attach::Fentry { function, .. } => format!("fentry/{function}"),
+            Attach::Fentry { function, moment, .. } => format!("{}/{function}", moment.of("fentry", "fexit")),
             Attach::BtfTracepoint { name, .. } => format!("tp_btf/{name}"),
             Attach::RawTracepoint { name } => format!("raw_tp/{name}"),
-            Attach::Kprobe { function } => format!("kprobe/{function}"),
-            Attach::KprobeMulti { functions } => format!("kprobe.multi/{}", functions.join(",")),
+            Attach::Kprobe { functions, moment } => {
+                format!("{}/{}", moment.of("kprobe", "kretprobe"), functions.join(","))
+            }
+            Attach::KprobeMulti { functions, moment } => {
+                format!("{}/{}", moment.of("kprobe.multi", "kretprobe.multi"), functions.join(","))
+            }
             Attach::Uprobe(uprobes) => uprobes.section(),
         }
     }
 
     /// What `-v` calls it.
     pub fn describe(&self) -> String {
-        self.section().replacen('/', ":", 1)
+        let mut short = self.clone();
+        let more = match &mut short {
+            Attach::Kprobe { functions, .. } | Attach::KprobeMulti { functions, .. } if functions.len() > 4 => {
+                functions.drain(3..).count()
+            }
+            _ => 0,
+        };
+        let text = short.section().replacen('/', ":", 1);
+        if more > 0 { format!("{text} and {more} more") } else { text }
+    }
+
+    /// The functions of a kprobe.
+    pub fn functions(&self) -> &[String] {
+        match self {
+            Attach::Kprobe { functions, .. } | Attach::KprobeMulti { functions, .. } => functions,
+            Attach::Fentry { function, .. } => core::slice::from_ref(function),
+            Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } | Attach::Uprobe(_) => &[],
+        }
+    }
+
+    /// Takes over the place of another program, where one program can stand at both.
+    pub fn join(&mut self, other: &Attach) -> bool {
+        match (self, other) {
+            (Attach::Kprobe { functions, moment }, Attach::Kprobe { functions: more, moment: other })
+            | (Attach::KprobeMulti { functions, moment }, Attach::KprobeMulti { functions: more, moment: other })
+                if moment == other =>
+            {
+                functions.extend_from_slice(more);
+                true
+            }
+            (Attach::Uprobe(uprobes), Attach::Uprobe(more)) if uprobes.is_beside(more) => {
+                uprobes.places.extend_from_slice(&more.places);
+                true
+            }
+            _ => false,
+        }
     }
 }
 

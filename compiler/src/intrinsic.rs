@@ -110,6 +110,19 @@ pub enum Point {
     Resolved,
     /// `pn()`: the point as the script wrote it.
     Written,
+    /// `ppfunc()`: the function in the resolved point.
+    Function,
+}
+
+impl Point {
+    /// What it is of a resolved point: the function is `f` of `….function("f@file").…`, and nothing elsewhere.
+    pub fn of(self, resolved: &str) -> &str {
+        if self != Point::Function {
+            return resolved;
+        }
+        let named = [".function(\"", ".statement(\""].iter().find_map(|part| resolved.split_once(part));
+        named.map_or("", |(_, rest)| rest.split(['"', '@']).next().unwrap_or_default())
+    }
 }
 
 const fn fact(name: &'static str, fact: Fact, divisor: i64, sides: Sides, doc: &'static str) -> Intrinsic {
@@ -352,6 +365,16 @@ pub const INTRINSICS: &[Intrinsic] = &[
     known("stp_pid", N, Known::OwnPid, "The process id of the tracer itself."),
     known("module_name", S, Known::ModuleName, "The name of the running script's module; always `tapster`."),
     point("pp", Point::Resolved, "The probe point that the handler runs at, with wildcards and aliases resolved."),
+    point(
+        "ppfunc",
+        Point::Function,
+        "The function in the probe point that the handler runs at; empty where it names none.",
+    ),
+    point(
+        "probefunc",
+        Point::Function,
+        "The function that the handler's probe point names; empty where it names none.",
+    ),
     point("pn", Point::Written, "The probe point as the script wrote it, an alias where it is one."),
     Intrinsic { sides: Sides::Both, ..library(LibraryFn::strlen, &[S], N, false, "The length of a string.") },
     library(

@@ -32,9 +32,12 @@ impl<'p> Listing<'p> {
 
     /// `1 probe, 0 functions, 0 embeds, 1 global`: no embedded C is ever left.
     pub fn counts(&self) -> String {
-        let [probes, functions, globals] =
-            [(self.probes.len(), "probe"), (self.functions.len(), "function"), (self.globals.len(), "global")]
-                .map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
+        let [probes, functions, globals] = [
+            (self.probes.iter().map(Probe::places).sum(), "probe"),
+            (self.functions.len(), "function"),
+            (self.globals.len(), "global"),
+        ]
+        .map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
         format!("{probes}, {functions}, 0 embeds, {globals}")
     }
 
@@ -89,7 +92,14 @@ fn write_function(out: &mut String, function: &Function, scripts: &[Script], bod
 }
 
 fn write_probe(out: &mut String, probe: &Probe, scripts: &[Script], bodies: bool) -> std::fmt::Result {
-    write!(out, "{}", probe.point)?;
+    if !probe.sites.is_empty() {
+        return probe.sites.iter().try_for_each(|site| write_place(out, probe, site, scripts, bodies));
+    }
+    write_place(out, probe, &probe.point, scripts, bodies)
+}
+
+fn write_place(out: &mut String, probe: &Probe, point: &str, scripts: &[Script], bodies: bool) -> std::fmt::Result {
+    write!(out, "{point}")?;
     if let (true, Place::Kernel { attach, .. }) = (bodies, &probe.place) {
         // SystemTap has the address of the probe here.
         write!(out, " /* {} */", attach.describe())?;

@@ -97,6 +97,28 @@ pub trait World {
 
     /// The library with this name, free of links: in these folders, or where the dynamic linker looks for it.
     fn library(&self, name: &str, folders: &[String]) -> Option<String>;
+    /// The functions that ftrace can stand at, one a line (`name`, or `name [module]`); `None` where nobody may know
+    /// (tracefs: available_filter_functions).
+    fn traceable(&self) -> Option<&str> {
+        None
+    }
+
+    /// The kernel's symbols, one a line (`address kind name`, perhaps a tab and `[module]`); `None` where nobody may
+    /// know (/proc/kallsyms).
+    fn symbols(&self) -> Option<&str> {
+        None
+    }
+
+    /// The system of the tracepoint with this name (`sched` of `sched_switch`), answered without listing all events.
+    fn event_system(&self, _tracepoint: &str) -> Option<String> {
+        None
+    }
+
+    /// The tracepoints that have an event, with their systems (`sched`, `sched_switch`), by name; `None` where nobody
+    /// may know (tracefs: events).
+    fn events(&self) -> Option<&[(String, String)]> {
+        None
+    }
 
     /// Whether this kernel has a slab cache of that name, and its memory is its own: the common case, answered without
     /// listing all caches.

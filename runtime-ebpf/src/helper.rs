@@ -21,5 +21,6 @@ pub const RINGBUF_SUBMIT: u32 = 132;
 pub const RINGBUF_DISCARD: u32 = 133;
 pub const GET_CURRENT_TASK_BTF: u32 = 158;
 pub const SNPRINTF: u32 = 165;
+pub const GET_ATTACH_COOKIE: u32 = 174;
 pub const LOOP: u32 = 181;
 pub const MAP_LOOKUP_PERCPU_ELEM: u32 = 195;

@@ -10,6 +10,8 @@ pub const MAXBACKTRACE: u32 = 64;
 pub const MAXBACKTRACE_KERNEL: u32 = 127;
 /// Statements a handler may run (`-DMAXACTION`).
 pub const MAXACTION: u32 = 1000;
+/// Places that one probe point may stand for (`-DMAXPROBES`; SystemTap has no such limit).
+pub const MAXPROBES: u32 = 40_000;
 /// Bytes of a task's name with its NUL: `TASK_COMM_LEN` of include/linux/sched.h.
 pub const TASK_COMM_LEN: u32 = 16;
 /// Strings up to this bound lie in a key as bytes; wider ones are interned ([`crate::intern`]).

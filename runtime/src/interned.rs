@@ -9,7 +9,7 @@ use crate::symbol::Symbols;
 use crate::sys::bpf::Map;
 use std::collections::HashMap;
 use std::io;
-use tapster_compiler::image::{Attach, Image, MapRole};
+use tapster_compiler::image::{Image, MapRole};
 use tapster_runtime_ebpf::intern;
 
 /// The texts and stacks behind handles.
@@ -33,11 +33,7 @@ impl Interned {
         let with_role = |role| image.maps.iter().position(|map| map.role == role);
         let mut probed = Vec::new();
         for program in &image.programs {
-            match &program.attach {
-                Attach::Fentry { function, .. } | Attach::Kprobe { function } => probed.push(function.clone()),
-                Attach::KprobeMulti { functions } => probed.extend_from_slice(functions),
-                Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } | Attach::Uprobe(_) => {}
-            }
+            probed.extend_from_slice(program.attach.functions());
         }
         Interned {
             strings: with_role(MapRole::Strings),

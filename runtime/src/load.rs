@@ -9,7 +9,7 @@ use crate::sys::errno_name;
 use crate::sys::memory::StateBlock;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use tapster_compiler::image::{Attach, Image, MapKind, MapRole, Program};
+use tapster_compiler::image::{Attach, Image, MapKind, MapRole, Moment, Program};
 use tapster_runtime_ebpf::constants;
 
 /// Why an image could not be loaded.
@@ -214,7 +214,8 @@ fn load_program(program: &Program, maps: &[Map], btf: Option<BorrowedFd<'_>>) ->
 
 fn kind(attach: &Attach) -> ProgramKind {
     match attach {
-        Attach::Fentry { btf_id, .. } => ProgramKind::Fentry(*btf_id),
+        Attach::Fentry { btf_id, moment: Moment::Entry, .. } => ProgramKind::Fentry(*btf_id),
+        Attach::Fentry { btf_id, moment: Moment::Return, .. } => ProgramKind::Fexit(*btf_id),
         Attach::BtfTracepoint { btf_id, .. } => ProgramKind::BtfTracepoint(*btf_id),
         Attach::RawTracepoint { .. } => ProgramKind::RawTracepoint,
         Attach::Kprobe { .. } => ProgramKind::Kprobe,
@@ -320,7 +321,9 @@ processed 12 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_sta
         let program = Program {
             name: "p".into(),
             probe: "p".into(),
-            attach: Attach::Kprobe { function: "f".into() },
+            sites: Vec::new(),
+            lenient: false,
+            attach: Attach::Kprobe { functions: vec!["f".into()], moment: Moment::Entry },
             why: Vec::new(),
             span: tapster_lang::Span { start: 5, end: 9 },
             insns: Vec::new(),

@@ -81,7 +81,7 @@ fn array_full(image: &Image, global: usize, count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tapster_compiler::image::{Array, Attach, Global, Program, Value};
+    use tapster_compiler::image::{Array, Attach, Global, Moment, Program, Value};
 
     fn image() -> Image {
         let array = |sized| {
@@ -100,7 +100,9 @@ mod tests {
         let program = Program {
             name: "p".into(),
             probe: "kernel.function(\"kmem_cache_alloc\")".into(),
-            attach: Attach::Kprobe { function: "f".into() },
+            sites: vec![],
+            lenient: false,
+            attach: Attach::Kprobe { functions: vec!["f".into()], moment: Moment::Entry },
             why: vec![],
             span: tapster_lang::Span::NONE,
             insns: vec![],

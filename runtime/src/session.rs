@@ -27,6 +27,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tapster_compiler::image::{Image, When};
 
+/// So often it is said how far attaching is.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// So many probes that the kernel refused are named; the others are counted.
+const SKIPPED_SAID: usize = 10;
+
 /// How a script is run.
 pub struct Options {
     /// Says what is attached where and why, from 1 on.
@@ -177,7 +182,7 @@ impl Begun {
         let core = &mut self.0;
         core.runner.run.look_for_signals();
         if !core.runner.is_over() {
-            core.attached = attach::attach(&core.runner.run.image.programs, &core.programs)?;
+            core.attach()?;
             core.tell_attached();
             core.command.iter_mut().for_each(Command::release);
         }
@@ -346,6 +351,30 @@ impl Core {
             }
             self.runner.call(handler);
         }
+    }
+
+    /// Attaches all programs; says how far it is where that takes long, and what the kernel refused.
+    fn attach(&mut self) -> Result<(), LoadError> {
+        let (run, started) = (&mut self.runner.run, Instant::now());
+        let all: usize = run.image.programs.iter().map(|program| program.sites.len().max(1)).sum();
+        let (mut done, mut said) = (0, started);
+        let output = &mut run.output;
+        let mut told = |places| {
+            done += places;
+            if said.elapsed() >= PROGRESS {
+                said = Instant::now();
+                output.note(format_args!("attaching: {done} of {all} probes"));
+            }
+        };
+        self.attached = attach::attach(&run.image.programs, &self.programs, &mut told)?;
+        let skipped = self.attached.skipped();
+        for (place, why) in skipped.iter().take(SKIPPED_SAID) {
+            run.output.warn(format_args!("probe {place} was passed over: the kernel refuses it ({why})"));
+        }
+        if let Some(more @ 1..) = skipped.len().checked_sub(SKIPPED_SAID) {
+            run.output.warn(format_args!("{more} more probes were passed over"));
+        }
+        Ok(())
     }
 
     fn tell_attached(&mut self) {

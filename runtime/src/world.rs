@@ -8,7 +8,7 @@ use crate::privilege::{self, Denied};
 use crate::slab;
 use crate::sys::bpf::{self, ProgramKind, ProgramSpec};
 use crate::sys::memory::FileBytes;
-use crate::sys::{errno_name, perf, process};
+use crate::sys::{errno_name, link, perf, process};
 use std::cell::OnceCell;
 use std::fs;
 use std::io;
@@ -27,6 +27,9 @@ pub struct Machine {
     btf: Files,
     files: Files,
     features: OnceCell<Features>,
+    traceable: OnceCell<Option<String>>,
+    symbols: OnceCell<Option<String>>,
+    events: OnceCell<Option<Vec<(String, String)>>>,
 }
 
 /// A file and, behind it, the next one asked for: references into earlier files stay valid.
@@ -108,7 +111,7 @@ impl World for Machine {
     fn offers_uprobe_multi(&self) -> Result<(), Refusal> {
         let program = loads(ProgramKind::UprobeMulti, &RETURN_ZERO)
             .map_err(|error| refusal(&error, "when loading a trial program"))?;
-        match bpf::ask_uprobe_multi(program.as_fd()).raw_os_error() {
+        match link::ask_uprobe_multi(program.as_fd()).raw_os_error() {
             // The kernel looks at the path before it takes or refuses anything.
             Some(libc::ENOENT | libc::EBADF | libc::EFAULT) => Ok(()),
             _ => Err(Refusal("this kernel has no uprobe.multi links (before 6.6)".into())),
@@ -131,6 +134,39 @@ impl World for Machine {
         binary::library(name, folders)
     }
 
+    fn traceable(&self) -> Option<&str> {
+        let read = || tracefs(|folder| fs::read_to_string(format!("{folder}/available_filter_functions")).ok());
+        self.traceable.get_or_init(read).as_deref()
+    }
+
+    fn symbols(&self) -> Option<&str> {
+        self.symbols.get_or_init(|| fs::read_to_string("/proc/kallsyms").ok()).as_deref()
+    }
+
+    fn event_system(&self, tracepoint: &str) -> Option<String> {
+        if tracepoint.is_empty() || tracepoint.contains('/') || tracepoint.starts_with('.') {
+            return None;
+        }
+        tracefs(|folder| {
+            let folder = format!("{folder}/events");
+            folders(&folder).find(|system| fs::metadata(format!("{folder}/{system}/{tracepoint}")).is_ok())
+        })
+    }
+
+    fn events(&self) -> Option<&[(String, String)]> {
+        let read = || {
+            tracefs(|folder| {
+                let systems = folders(&format!("{folder}/events"));
+                let of = |system: String| {
+                    let events = folders(&format!("{folder}/events/{system}"));
+                    events.map(move |event| (system.clone(), event)).collect::<Vec<_>>()
+                };
+                Some(systems.flat_map(of).collect::<Vec<_>>()).filter(|events| !events.is_empty())
+            })
+        };
+        self.events.get_or_init(read).as_deref()
+    }
+
     fn has_unmerged_slab_cache(&self, name: &str) -> bool {
         // A cache that shares its memory is a link there.
         !name.is_empty()
@@ -143,6 +179,18 @@ impl World for Machine {
         let caches = slab::caches(slab::directory(SLAB_DIRECTORY), slab::listed(&listed));
         (!caches.is_empty()).then_some(caches)
     }
+}
+
+/// What the first of the places that tracefs is mounted at gives.
+fn tracefs<T>(look: impl Fn(&str) -> Option<T>) -> Option<T> {
+    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].into_iter().find_map(look)
+}
+
+/// Names of the folders in a folder.
+fn folders(path: &str) -> impl Iterator<Item = String> + use<> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.filter(is_folder).filter_map(|entry| entry.file_name().into_string().ok())
 }
 
 /// The kernel's directory of caches.
@@ -159,7 +207,7 @@ fn refusal(error: &io::Error, when: &str) -> Refusal {
 fn offers_kprobe_multi() -> Result<(), Refusal> {
     let program = loads(ProgramKind::KprobeMulti, &RETURN_ZERO)
         .map_err(|error| refusal(&error, "when loading a trial program"))?;
-    let answer = bpf::ask_kprobe_multi(program.as_fd());
+    let answer = link::ask_kprobe_multi(program.as_fd());
     match answer.raw_os_error() {
         Some(libc::EFAULT) => Ok(()),
         Some(libc::EOPNOTSUPP) => Err(Refusal("this kernel is built without fprobe (EOPNOTSUPP)".into())),

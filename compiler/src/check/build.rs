@@ -6,6 +6,7 @@ use super::alias::{Aliases, Expanded};
 use super::builder::Builder;
 use super::context::Context;
 use super::names::Names;
+use super::place;
 use crate::hir::{self, Handler, Local, LocalId, Program, Stmt, StmtKind, Target};
 use crate::host::{Extractor, Sort, SortBy};
 use crate::probe::{self, Resolver, Site};
@@ -24,18 +25,10 @@ pub fn build(scripts: &[Script], names: &Names, program: &mut Program, resolver:
             for point in &probe.points {
                 let mut resolved = 0;
                 for expanded in aliases.expand(point, file, cx) {
-                    let Expanded { point: real, .. } = &expanded;
-                    for site in sites(real, &aliases, resolver, cx) {
-                        resolved += 1;
-                        let built = handler(&expanded, (&probe.body, file), &site, names, program, resolver, cx);
-                        program.probes.push(hir::Probe {
-                            point: site.point.clone(),
-                            name: point.to_string(),
-                            span: probe.span,
-                            place: site.place,
-                            handler: built,
-                        });
-                    }
+                    let sites = sites(&expanded.point, &aliases, resolver, cx);
+                    resolved += sites.len();
+                    let written = Written { expanded: &expanded, point, probe, file };
+                    place::place(&written, sites, names, program, resolver, cx);
                 }
                 if point.sufficient && resolved > 0 {
                     break;
@@ -68,8 +61,19 @@ fn functions(names: &Names, program: &mut Program, resolver: &mut Resolver, cx: 
     }
 }
 
+/// A probe point as the script has it.
+pub(super) struct Written<'s> {
+    /// What it stands for.
+    pub expanded: &'s Expanded<'s>,
+    /// The point, perhaps an alias.
+    pub point: &'s ProbePoint,
+    /// Its definition, and the file of that.
+    pub probe: &'s ast::Probe,
+    pub file: usize,
+}
+
 /// The handler of a probe at a site: its conditions, then the aliases' blocks around the user's.
-fn handler(
+pub(super) fn handler(
     expanded: &Expanded,
     user: (&Block, usize),
     site: &Site,

@@ -24,6 +24,8 @@ pub struct Options {
     pub max_action_interruptible: Option<u32>,
     /// Calls of functions within each other, where `-D MAXNESTING` says so.
     pub max_nesting: Option<u32>,
+    /// Places that one probe point may stand for.
+    pub max_sites: u32,
     /// What `target()` gives.
     pub target: i64,
     /// The program of `-c`, free of links.
@@ -50,6 +52,7 @@ impl Default for Options {
             max_action: limits::MAXACTION,
             max_action_interruptible: None,
             max_nesting: None,
+            max_sites: limits::MAXPROBES,
             target: 0,
             program: None,
             own_pid: 0,
@@ -103,6 +106,16 @@ impl<'a> Context<'a> {
         }
         let message = format!("more than {EXPRESSIONS_MAX} expressions in all handlers");
         Err(Diagnostic::error("check::too-large", message).label(at, "one too many"))
+    }
+
+    /// How many expressions there are, for [`Self::rewind`].
+    pub fn mark(&self) -> usize {
+        self.expressions
+    }
+
+    /// Expressions built since the mark are gone.
+    pub fn rewind(&mut self, mark: usize) {
+        self.expressions = mark;
     }
 
     /// Takes a diagnostic of what is found late, once.

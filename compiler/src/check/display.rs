@@ -38,7 +38,8 @@ pub fn display(library: &LibraryText, order: &[GlobalId], program: &mut Program)
         let body = vec![display.body()];
         let handler = Handler { body, locals: display.locals };
         let place = Place::User(When::End(i64::MAX));
-        program.probes.push(Probe { point: "end".into(), name: "end".into(), span, place, handler });
+        let (point, name) = ("end".to_owned(), "end".to_owned());
+        program.probes.push(Probe { point, sites: Vec::new(), name, lenient: false, span, place, handler });
     }
 }
 

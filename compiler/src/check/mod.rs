@@ -26,6 +26,7 @@ mod infer_call;
 mod modified;
 mod names;
 mod origin;
+mod place;
 mod refine;
 pub(crate) mod shape;
 mod sides;
@@ -74,8 +75,15 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     let globals = declare::globals(scripts, &mut names, &mut cx);
     let mut program = hir::Program { globals, functions, ..hir::Program::default() };
     let target = Target { pid: options.target, program: options.program.clone() };
-    let attach = options.attach;
-    let mut resolver = Resolver { world, btf: btf.as_ref(), attach, target, strings: &strings, notes: Vec::new() };
+    let mut resolver = Resolver {
+        world,
+        btf: btf.as_ref(),
+        attach: options.attach,
+        target,
+        max_sites: options.max_sites as usize,
+        strings: &strings,
+        notes: Vec::new(),
+    };
     build::build(scripts, &names, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
     let facts = if in_kernel { kernel::facts(resolver.btf) } else { KernelFacts::default() };

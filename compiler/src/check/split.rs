@@ -14,7 +14,7 @@ use crate::hir::{
     Expr, ExprKind, FunctionId, Handler, Handoff, Local, LocalId, Place, Program, Slot, Stmt, StmtKind, Target, reach,
 };
 use crate::host::LibraryFn;
-use crate::intrinsic::{Memory, Op, Sides};
+use crate::intrinsic::{Intrinsic, Memory, Op, Point, Sides};
 use tapster_lang::{Diagnostic, Span};
 
 /// Expressions of a kernel handler, with those in its copies of the functions it calls. What is beyond goes over: calls
@@ -224,11 +224,12 @@ impl Splitter<'_> {
         let fixed = Fixed::of(body);
         let mut ahead: Vec<(Expr, LocalId)> = Vec::new();
         let locals = &mut self.locals;
+        let shared = !self.program.probes[self.probe].sites.is_empty();
         let Program { globals, functions, formats, .. } = &*self.program;
         let max = self.max;
         for stmt in body {
             stmt_mut(stmt, &mut |e| {
-                if !of_the_kernel(&e.kind) || !fixed.holds(e) {
+                if !(of_the_kernel(&e.kind) || shared && of_the_place(&e.kind)) || !fixed.holds(e) {
                     return;
                 }
                 let known = ahead.iter().find(|(read, _)| same(read, e)).map(|(_, local)| *local);
@@ -285,6 +286,11 @@ fn of_the_kernel(kind: &ExprKind) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether an expression differs between the places that one program stands at.
+fn of_the_place(kind: &ExprKind) -> bool {
+    matches!(kind, ExprKind::Intrinsic(Intrinsic { op: Op::Point(point), .. }, _) if *point != Point::Written)
 }
 
 /// What statements do not change: reads of that can be made before them.

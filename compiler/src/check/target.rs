@@ -93,6 +93,10 @@ impl Builder<'_, '_> {
     }
 
     fn variable_step(&mut self, name: &Ident, path: &[Access], span: Span) -> Option<Step> {
+        if let Some(text) = self.site.and_then(|site| site.context.text(&name.name)) {
+            let value = Expr { ty: Type::String, ..Expr::new(ExprKind::Text(text.into()), name.span) };
+            return Some(Step { value, ty: 0, is_address: false, typed: false });
+        }
         if name.name.starts_with("$$") {
             return self.refuse(unsupported("`$$vars`, `$$parms` and their kind", name.span));
         }
@@ -127,6 +131,11 @@ impl Builder<'_, '_> {
         let named = |wanted: &str| context.args.iter().find(|arg| arg.name == wanted).cloned();
         if let Some(arg) = named(wanted) {
             return Some(arg);
+        }
+        if let Some(entry) = &context.entry
+            && entry.context.args.iter().any(|arg| arg.name == wanted)
+        {
+            return self.refuse(unsupported("parameters at the return of a function", name.span));
         }
         let rows = PARAMS.iter().filter(|row| row.asked == wanted && matches(row.function, &context.name));
         if let Some((row, arg)) = rows.filter_map(|row| named(row.actual).map(|arg| (row, arg))).next() {

@@ -178,10 +178,19 @@ impl<'a> Btf<'a> {
 
     /// Names of all types of a kind, for suggestions.
     pub fn names(&'a self, kind: Kind) -> impl Iterator<Item = &'a str> {
-        self.walk()
-            .map(|(_, at, info)| Type { btf: self, at, info })
-            .filter(move |t| t.kind() == kind)
-            .map(|t| t.name())
+        self.of_kind(kind).map(|(_, name)| name)
+    }
+
+    /// All types of a kind, in one pass: number and name.
+    pub fn of_kind(&'a self, kind: Kind) -> impl Iterator<Item = (TypeId, &'a str)> {
+        self.of_kinds(&[kind]).map(|(id, _, name)| (id, name))
+    }
+
+    /// All types of some kinds, in one pass.
+    pub fn of_kinds(&'a self, kinds: &[Kind]) -> impl Iterator<Item = (TypeId, Kind, &'a str)> + use<'a> {
+        let kinds = kinds.iter().fold(0_u32, |kinds, kind| kinds | 1 << *kind as u32);
+        let wanted = self.walk().filter(move |(_, _, info)| kinds >> (info >> 24 & 0x1f) & 1 == 1);
+        wanted.map(|(id, at, info)| Type { btf: self, at, info }.numbered(id))
     }
 
     /// A type by its number.
@@ -304,6 +313,10 @@ impl<'a> Type<'a> {
     /// What it is.
     pub fn kind(&self) -> Kind {
         KINDS.get((self.info >> 24 & 0x1f) as usize).copied().unwrap_or(Kind::Void)
+    }
+
+    fn numbered(&self, id: TypeId) -> (TypeId, Kind, &'a str) {
+        (id, self.kind(), self.name())
     }
 
     /// Its name, empty where it has none.

@@ -164,6 +164,8 @@ pub struct StandInRow {
     pub tracepoint: &'static str,
     /// The function's parameters.
     pub params: &'static [(&'static str, StandInParam)],
+    /// Its argument that is the function's result.
+    pub result: &'static str,
     /// What the tracepoint covers beyond the function, for the note.
     pub covers: &'static str,
     /// Where that is said.
@@ -184,6 +186,7 @@ pub const STAND_INS: &[StandInRow] = &[
         function: "kmem_cache_alloc*",
         tracepoint: "kmem_cache_alloc",
         params: CACHE_PARAMS,
+        result: "ptr",
         covers: "kmem_cache_alloc, _lru and _node",
         source: "mm/slub.c, from 6.1",
     },
@@ -191,6 +194,7 @@ pub const STAND_INS: &[StandInRow] = &[
         function: "kmalloc_trace*",
         tracepoint: "kmalloc",
         params: KMALLOC_PARAMS,
+        result: "ptr",
         covers: "every kmalloc(), of constant size or not",
         source: "mm/slub.c; the cache is found from the object by bpf_get_kmem_cache, from 6.13",
     },
@@ -198,6 +202,7 @@ pub const STAND_INS: &[StandInRow] = &[
         function: "__kmalloc_cache*",
         tracepoint: "kmalloc",
         params: KMALLOC_PARAMS,
+        result: "ptr",
         covers: "every kmalloc(), of constant size or not",
         source: "mm/slub.c; the cache is found from the object by bpf_get_kmem_cache, from 6.13",
     },

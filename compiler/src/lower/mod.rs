@@ -96,10 +96,14 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
                 lowered.user.push(UserHandler { probe: number, when: *when, func });
             }
             Place::Kernel { attach, .. } => {
-                let points = (probe.point.as_str(), probe.name.as_str());
-                let skip_frames = skip_frames(attach);
-                let facts =
-                    (facts, ProgramFacts { points, max_action: options.max_action, probe: number, skip_frames });
+                let own = ProgramFacts {
+                    points: (&probe.point, &probe.name),
+                    sites: &probe.sites,
+                    max_action: options.max_action,
+                    probe: number,
+                    skip_frames: skip_frames(attach),
+                };
+                let facts = (facts, own);
                 let (handler, scratch) = kernel_handler(program, probe, &lowered.plan, &counting, facts, &mut context);
                 lowered.plan.maps.extend(scratch);
                 lowered.kernel.push(handler);

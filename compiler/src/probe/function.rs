@@ -1,62 +1,145 @@
-//! `kernel.function("NAME")`: the entry of a kernel function, on the best rung of the ladder this kernel offers.
+//! `kernel.function("PATTERN")`: kernel functions by name, each on the best rung of the ladder this kernel offers.
 //!
 //! Names that kernels changed are translated by the rows of [`crate::kernel::renames`], and said in a note.
 
-use super::site::{Arg, Context, Resolver, Site, Sites, no_more, text, unsupported, word_args};
+use super::ladder::{Asked, Function, Ladder};
+use super::pattern::{self, is_pattern};
+use super::site::{Resolver, Site, Sites, text};
+use super::suffix;
 use super::tracepoint;
-use crate::hir::{ArgSource, Place};
-use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
-use crate::kernel::renames::{
-    self, COMPANIONS, CompanionRow, FUNCTIONS, STAND_INS, SUFFIXES, StandInParam, StandInRow, When,
-};
+use crate::kernel::renames::{self, COMPANIONS, CompanionRow, FUNCTIONS, STAND_INS, SUFFIXES, When};
 use crate::suggest::did_you_mean;
-use crate::world::Rung;
 use tapster_lang::ast::ProbePoint;
 use tapster_lang::{Diagnostic, Span};
 
-/// Where the kernel saves the registers that hold a function's first arguments: `struct pt_regs` of
-/// arch/x86/include/asm/ptrace.h (rdi, rsi, rdx, rcx, r8, r9) and arch/arm64/include/asm/ptrace.h (x0 to x7).
-#[cfg(target_arch = "x86_64")]
-const ARGUMENT_REGISTERS: &[u32] = &[112, 104, 96, 88, 72, 64];
-/// See above.
-#[cfg(target_arch = "aarch64")]
-const ARGUMENT_REGISTERS: &[u32] = &[0, 8, 16, 24, 32, 40, 48, 56];
+/// Functions that a note names; the others are counted.
+const NAMED: usize = 8;
 
-/// A function of this kernel.
-struct Function {
-    name: String,
-    btf_id: TypeId,
-    /// Since when it has this name, and who says so, where the script's is another.
-    since: Option<String>,
-}
-
-/// `kernel.function("NAME")`, `kernel.function("NAME").call`
+/// `kernel.function("PATTERN")` with what may follow.
 pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let (asked, at) = text(&point.components[1])?;
-    match point.components.get(2) {
-        None => {}
-        Some(part) if part.name.name == "call" => no_more(point, 3)?,
-        Some(part) => return Err(unsupported(&format!("`.{}` probes of functions", part.name.name), part.name.span)),
-    }
-    if asked.contains(['*', '?', '[', '@']) {
-        return Err(unsupported("wildcards and file names in functions", at));
-    }
-    let btf = resolver.btf(at)?;
-    let companions = companions(asked, resolver);
-    let names: Vec<&str> = [asked].into_iter().chain(companions.iter().map(|row| row.companion)).collect();
-    let mut found = find(btf, &names).into_iter();
-    let Some(main) = found.next().flatten() else {
-        return Err(no_match(btf, asked, at));
+    let suffix = suffix::read(point, 2)?;
+    let name = without_file(asked, at, resolver)?;
+    let asked = Asked { name, head: "kernel.function".into(), suffix, registers: false, lenient: is_pattern(name), at };
+    let functions = match asked.lenient {
+        true => matching(&asked, resolver)?,
+        false => named(&asked, resolver)?,
     };
-    let functions: Vec<Function> = [main].into_iter().chain(found.flatten()).collect();
-    say_names(asked, &functions, resolver);
-    let mut ladder = Ladder { asked, refused: Vec::new(), stood_in: Vec::new() };
-    let mut sites = Vec::new();
-    for function in &functions {
-        sites.extend(ladder.stand(btf, function, at, resolver)?);
+    stand(&asked, &functions, resolver)
+}
+
+/// Stands at each function on the best rung.
+pub fn stand(asked: &Asked, functions: &[Function], resolver: &mut Resolver) -> Sites {
+    let btf = resolver.btf;
+    let mut ladder = Ladder::new(asked, functions.len());
+    let mut sites: Vec<Site> = Vec::with_capacity(functions.len());
+    let mut refused = Vec::new();
+    for function in functions {
+        match ladder.stand(btf, function, resolver) {
+            Ok(site) => sites.extend(site),
+            Err(error) if !asked.lenient => return Err(error),
+            Err(error) => refused.push((function.name.as_str(), error)),
+        }
     }
+    if sites.is_empty()
+        && let Some((_, error)) = refused.pop()
+    {
+        return Err(error);
+    }
+    let names: Vec<&str> = refused.iter().map(|(name, _)| *name).collect();
+    say_left_out(asked.name, &names, "that no rung serves", resolver);
     Ok(sites)
+}
+
+/// `name@file` without its file, which BTF does not know.
+fn without_file<'p>(asked: &'p str, at: Span, resolver: &mut Resolver) -> Result<&'p str, Diagnostic> {
+    let Some((name, file)) = asked.split_once('@') else { return Ok(asked) };
+    if file.contains(':') {
+        return Err(suffix::debuginfo("line", at));
+    }
+    if is_pattern(name) {
+        return Err(suffix::debuginfo("file", at));
+    }
+    resolver.note(format!("{name} is probed wherever it stands: without debuginfo nobody knows what is in {file}"));
+    Ok(name)
+}
+
+/// The functions that a pattern stands for.
+fn matching(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagnostic> {
+    let btf = resolver.btf(asked.at)?;
+    let (mut functions, untraceable) = pattern::functions(btf, asked.name, resolver);
+    if asked.suffix.exported {
+        functions = exported(functions, asked, resolver)?;
+    }
+    if functions.is_empty() {
+        return Err(no_match(btf, asked.name, asked.at));
+    }
+    if functions.len() > resolver.max_sites {
+        return Err(too_many(asked.name, functions.len(), resolver.max_sites, asked.at));
+    }
+    say_left_out(asked.name, &untraceable, "that the kernel lets nobody probe", resolver);
+    Ok(functions)
+}
+
+fn say_left_out(pattern: &str, names: &[&str], why: &str, resolver: &mut Resolver) {
+    let listed = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let (count, are) = (names.len(), if names.len() == 1 { "function" } else { "functions" });
+    match count {
+        0 => {}
+        1..=NAMED => resolver.note(format!("{pattern}: {count} {are} {why}: {listed}")),
+        _ => resolver.note(format!("{pattern}: {count} {are} {why}: {listed} and {} more", count - NAMED)),
+    }
+}
+
+/// Those of some functions that modules can use: each has an entry in a table of symbols.
+fn exported(functions: Vec<Function>, asked: &Asked, resolver: &Resolver) -> Result<Vec<Function>, Diagnostic> {
+    const TABLE: &str = "__ksymtab_";
+    let symbols = resolver.world.symbols().unwrap_or_default();
+    let names = symbols.lines().filter_map(|line| line.split(' ').nth(2)?.strip_prefix(TABLE));
+    let names: std::collections::HashSet<&str> = names.collect();
+    if names.is_empty() {
+        return Err(Diagnostic::error(
+            "probe::no-symbols",
+            "/proc/kallsyms does not tell which functions are exported",
+        )
+        .label(asked.at, "cannot be told from others")
+        .help("leave `.exported` away, or run as root on a kernel with CONFIG_KALLSYMS_ALL=y"));
+    }
+    Ok(functions.into_iter().filter(|function| names.contains(function.name.as_str())).collect())
+}
+
+/// The functions that one name stands for.
+fn named(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagnostic> {
+    let btf = resolver.btf(asked.at)?;
+    let companions = companions(asked.name, resolver);
+    let names: Vec<&str> = [asked.name].into_iter().chain(companions.iter().map(|row| row.companion)).collect();
+    let mut found = find(btf, &names).into_iter();
+    let functions: Vec<Function> = match found.next().flatten() {
+        Some(main) => [main].into_iter().chain(found.flatten()).collect(),
+        None => unknown_to_btf(asked.name, resolver),
+    };
+    if functions.is_empty() {
+        return Err(no_match(btf, asked.name, asked.at));
+    }
+    say_names(asked.name, &functions, resolver);
+    if asked.suffix.exported {
+        let kept = exported(functions, asked, resolver)?;
+        return if kept.is_empty() { Err(not_exported(asked)) } else { Ok(kept) };
+    }
+    Ok(functions)
+}
+
+/// A function that BTF has no prototype of, by the names the compiler gave to what became of it.
+fn unknown_to_btf(name: &str, resolver: &mut Resolver) -> Vec<Function> {
+    let mut symbols = pattern::variants(name, resolver);
+    if symbols.is_empty() && pattern::is_listed(name, resolver) == Some(true) {
+        symbols.push(name.into());
+    }
+    if let Some(first) = symbols.first() {
+        resolver.note(format!("{name} is probed as {first}: BTF has no prototype of it, so it has no $variables"));
+    }
+    symbols.into_iter().map(|name| Function { name, btf_id: 0, since: None }).collect()
 }
 
 /// Finds functions by their names or what became of them, all in one pass over the kernel's types.
@@ -114,133 +197,6 @@ fn say_names(asked: &str, functions: &[Function], resolver: &mut Resolver) {
     });
 }
 
-/// The way down the ladder for all functions of one probe point.
-struct Ladder<'a> {
-    asked: &'a str,
-    /// Rungs that the kernel refused once; it would again.
-    refused: Vec<(Rung, String)>,
-    /// Tracepoints that already stand in: one may do so for several functions.
-    stood_in: Vec<&'static str>,
-}
-
-impl Ladder<'_> {
-    /// Takes the first rung this kernel offers; nothing where the function is covered already.
-    fn stand(
-        &mut self,
-        btf: &Btf,
-        function: &Function,
-        at: Span,
-        resolver: &mut Resolver,
-    ) -> Result<Option<Site>, Diagnostic> {
-        let mut why = Vec::new();
-        let forced = resolver.attach;
-        for rung in Rung::LADDER.into_iter().filter(|rung| forced.is_none_or(|only| only == *rung)) {
-            if let Some(refusal) = self.refusal(rung, function, resolver) {
-                why.push(format!("no {}: {refusal}", rung.name()));
-                continue;
-            }
-            if rung == Rung::Tracepoint && self.is_covered(function) {
-                return Ok(None);
-            }
-            match self.on_rung(btf, rung, function, resolver) {
-                Some((attach, context)) => {
-                    let point = format!("kernel.function(\"{}\")", function.name);
-                    return Ok(Some(Site { point, place: Place::Kernel { attach, why }, context }));
-                }
-                None => why.push(format!("no {}: nothing stands for {}", rung.name(), function.name)),
-            }
-        }
-        Err(no_rung(function, &why, at))
-    }
-
-    fn refusal(&mut self, rung: Rung, function: &Function, resolver: &Resolver) -> Option<String> {
-        if let Some((_, why)) = self.refused.iter().find(|(refused, _)| *refused == rung) {
-            return Some(why.clone());
-        }
-        let refusal = resolver.world.offers(rung, &function.name, function.btf_id).err()?;
-        self.refused.push((rung, refusal.0.clone()));
-        Some(refusal.0)
-    }
-
-    fn is_covered(&self, function: &Function) -> bool {
-        row_of(function).is_some_and(|row| self.stood_in.contains(&row.tracepoint))
-    }
-
-    fn on_rung(
-        &mut self,
-        btf: &Btf,
-        rung: Rung,
-        function: &Function,
-        resolver: &mut Resolver,
-    ) -> Option<(Attach, Context)> {
-        let name = function.name.clone();
-        match rung {
-            Rung::Fentry => {
-                let args = word_args(btf, function.btf_id, 0, 0)?;
-                Some((Attach::Fentry { function: name.clone(), btf_id: function.btf_id }, Context { name, args }))
-            }
-            Rung::KprobeMulti => {
-                let args = register_args(btf, function.btf_id)?;
-                Some((Attach::KprobeMulti { functions: vec![name.clone()] }, Context { name, args }))
-            }
-            Rung::Kprobe => {
-                let args = register_args(btf, function.btf_id)?;
-                Some((Attach::Kprobe { function: name.clone() }, Context { name, args }))
-            }
-            Rung::Tracepoint => {
-                let row = row_of(function)?;
-                self.stood_in.push(row.tracepoint);
-                let (attach, args) = stand_in(btf, row)?;
-                resolver.note(format!(
-                    "{} is probed at tracepoint {}, which covers {} ({})",
-                    self.asked, row.tracepoint, row.covers, row.source
-                ));
-                Some((attach, Context { name, args }))
-            }
-        }
-    }
-}
-
-/// The row that says which tracepoint stands for a function.
-fn row_of(function: &Function) -> Option<&'static StandInRow> {
-    STAND_INS.iter().find(|row| renames::matches(row.function, &function.name))
-}
-
-/// Arguments in saved registers: those that fit, in order.
-fn register_args(btf: &Btf, function: TypeId) -> Option<Vec<Arg>> {
-    let mut args = word_args(btf, function, 0, 0)?;
-    args.retain_mut(|arg| match arg.source {
-        ArgSource::Word(nth) if (nth as usize) < ARGUMENT_REGISTERS.len() => {
-            arg.source = ArgSource::Register(ARGUMENT_REGISTERS[nth as usize]);
-            arg.typed = false;
-            true
-        }
-        _ => false,
-    });
-    Some(args)
-}
-
-/// The tracepoint that a row names, with its arguments under the function's parameter names.
-fn stand_in(btf: &Btf, row: &StandInRow) -> Option<(Attach, Vec<Arg>)> {
-    let found = tracepoint::find(btf, row.tracepoint)?;
-    let args: Vec<Arg> = row.params.iter().filter_map(|(name, from)| param(btf, name, from, &found.args)).collect();
-    // A row whose kfunc this kernel lacks cannot serve: its first parameter is what scripts ask for.
-    (args.len() == row.params.len()).then(|| (found.attach(row.tracepoint), args))
-}
-
-fn param(btf: &Btf, name: &str, from: &StandInParam, args: &[Arg]) -> Option<Arg> {
-    let named = |wanted: &str| args.iter().find(|arg| arg.name == wanted);
-    match from {
-        StandInParam::Arg(arg) => named(arg).map(|arg| Arg { name: name.into(), ..arg.clone() }),
-        StandInParam::CacheOf(object) => {
-            let kfunc = btf.find(Kind::Func, "bpf_get_kmem_cache")?;
-            let ty = btf.get(btf.get(kfunc)?.target())?.target();
-            let source = ArgSource::CacheOf(Box::new(named(object)?.source.clone()), kfunc);
-            Some(Arg { name: name.into(), ty, source, typed: true })
-        }
-    }
-}
-
 fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
     let error = Diagnostic::error("probe::no-match", format!("no kernel function matches `{name}`"))
         .label(at, "matches nothing");
@@ -252,10 +208,13 @@ fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
     }
 }
 
-fn no_rung(function: &Function, why: &[String], at: Span) -> Diagnostic {
-    why.iter().fold(
-        Diagnostic::error("probe::no-rung", format!("this kernel offers no way to probe `{}`", function.name))
-            .label(at, "cannot be probed here"),
-        |error, reason| error.note(reason.clone()),
-    )
+pub fn too_many(pattern: &str, count: usize, most: usize, at: Span) -> Diagnostic {
+    Diagnostic::error("probe::too-many", format!("`{pattern}` stands for {count} places, more than {most}"))
+        .label(at, "matches too much")
+        .help(format!("make it narrower, or allow more with -D MAXPROBES={count}"))
+}
+
+fn not_exported(asked: &Asked) -> Diagnostic {
+    Diagnostic::error("probe::no-match", format!("`{}` is not exported to modules", asked.name))
+        .label(asked.at, "matches nothing with `.exported`")
 }

@@ -4,9 +4,12 @@
 //! handler there can ask for. It asks the machine through [`World`]; attaching is the runtime's.
 
 mod function;
+mod ladder;
+mod pattern;
 mod process;
 mod session;
 mod site;
+mod suffix;
 mod syscall;
 mod timer;
 mod tracepoint;

@@ -19,6 +19,15 @@ pub struct Site {
     pub place: Place,
     /// What a handler can ask for there.
     pub context: Context,
+    /// One of the places that a pattern stands for: what the kernel refuses is passed over.
+    pub lenient: bool,
+}
+
+impl Site {
+    /// A place where there is nothing to ask for.
+    pub fn bare(point: String, place: Place) -> Site {
+        Site { point, place, context: Context::default(), lenient: false }
+    }
 }
 
 /// What a handler can ask for at a site.
@@ -28,6 +37,21 @@ pub struct Context {
     pub name: String,
     /// `$name` for each.
     pub args: Vec<Arg>,
+    /// The tracepoint's system, where the kernel tells.
+    pub system: Option<String>,
+    /// At a function's return: its entry, for what is asked of it there.
+    pub entry: Option<Box<Site>>,
+}
+
+impl Context {
+    /// `$$name` and `$$system` of a tracepoint.
+    pub fn text(&self, variable: &str) -> Option<&str> {
+        match variable.trim_start_matches('$') {
+            "name" if variable.starts_with("$$") => Some(&self.name),
+            "system" if variable.starts_with("$$") => self.system.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// A `$variable` of a site.
@@ -41,6 +65,8 @@ pub struct Arg {
     pub source: ArgSource,
     /// Whether the verifier knows the type, so that plain loads may follow the pointer.
     pub typed: bool,
+    /// Words it takes among the arguments.
+    pub words: u32,
 }
 
 /// The process that the command line names.
@@ -69,6 +95,8 @@ pub struct Resolver<'a> {
     pub attach: Option<Rung>,
     /// What `process` without a name is.
     pub target: Target,
+    /// `-D MAXPROBES`: places that one point may stand for.
+    pub max_sites: usize,
     /// Strings of the script that may name slab caches: some companions are probed for their sake.
     pub strings: &'a [String],
     /// What was translated, one line each; said once.
@@ -164,8 +192,9 @@ pub fn word_args(btf: &Btf, function: TypeId, skip: usize, first: u32) -> Option
             (0, _) => break,
             (_, ty) => ty.size().unwrap_or(8),
         };
-        args.push(Arg { name: param.name.into(), ty: param.ty, source: ArgSource::Word(word), typed: true });
-        word += bytes.div_ceil(8).max(1);
+        let words = bytes.div_ceil(8).max(1);
+        args.push(Arg { name: param.name.into(), ty: param.ty, source: ArgSource::Word(word), typed: true, words });
+        word += words;
     }
     Some(args)
 }

@@ -1,6 +1,6 @@
 //! `timer.s(N)` and its kind: periods, run in user space.
 
-use super::site::{Context, Resolver, Site, Sites, mismatch, no_more, number};
+use super::site::{Resolver, Site, Sites, mismatch, no_more, number};
 use crate::hir::Place;
 use crate::image::When;
 use tapster_lang::Diagnostic;
@@ -52,7 +52,7 @@ pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
 
 fn site(point: String, nanoseconds: u64, randomize: u64) -> Sites {
     let place = Place::User(When::Timer { nanoseconds, randomize });
-    Ok(vec![Site { point, place, context: Context::default() }])
+    Ok(vec![Site::bare(point, place)])
 }
 
 fn in_range(part: &tapster_lang::ast::Component, count: i64, most: i64) -> Result<u64, Diagnostic> {

@@ -1,11 +1,15 @@
-//! `kernel.trace("[system:]name")`: a tracepoint with its raw arguments, named and typed by BTF.
+//! `kernel.trace("[system:]PATTERN")`: tracepoints with their raw arguments, named and typed by BTF.
 
-use super::site::{Context, Resolver, Site, Sites, no_more, text, unsupported, word_args};
+use super::function::too_many;
+use super::pattern::is_pattern;
+use super::site::{Arg, Context, Resolver, Site, Sites, no_more, text, word_args};
 use crate::hir::Place;
 use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::suggest::did_you_mean;
+use std::collections::{BTreeMap, HashMap};
 use tapster_lang::ast::ProbePoint;
+use tapster_lang::preprocess::glob;
 use tapster_lang::{Diagnostic, Span};
 
 /// The typedef of a tracepoint's callback; programs attach to its id.
@@ -13,37 +17,93 @@ const CALLBACK: &str = "btf_trace_";
 /// The function that fires a tracepoint; its parameters have the names of the tracepoint's prototype.
 const ITERATOR: &str = "__traceiter_";
 
-/// `kernel.trace("NAME")`
+/// `kernel.trace("PATTERN")`
 pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
-    let (pattern, at) = text(&point.components[1])?;
+    let (asked, at) = text(&point.components[1])?;
     no_more(point, 2)?;
-    if pattern.contains(['*', '?', '[']) {
-        return Err(unsupported("wildcards in tracepoints", at));
-    }
-    // BTF knows tracepoints without their system; the name alone is unique in the kernel.
-    let name = pattern.rsplit(':').next().unwrap_or(pattern);
     let btf = resolver.btf(at)?;
-    let Some(found) = find(btf, name) else {
-        return Err(no_match(btf, name, at));
+    let (system, name) = asked.split_once(':').map_or((None, asked), |(system, name)| (Some(system), name));
+    let found = match is_pattern(name) || system.is_some_and(is_pattern) {
+        true => matching(btf, system, name, resolver),
+        false => one(btf, system, name, resolver, at)?.into_iter().collect(),
     };
-    let place = Place::Kernel { attach: found.attach(name), why: Vec::new() };
-    let context = Context { name: name.into(), args: found.args };
-    Ok(vec![Site { point: format!("kernel.trace(\"{pattern}\")"), place, context }])
+    if found.is_empty() {
+        return Err(no_match(btf, asked, at));
+    }
+    if found.len() > resolver.max_sites {
+        return Err(too_many(asked, found.len(), resolver.max_sites, at));
+    }
+    let lenient = found.len() > 1;
+    Ok(found.into_iter().map(|found| site(found, lenient)).collect())
+}
+
+fn site(Found { name, system, callback, args }: Found, lenient: bool) -> Site {
+    let point = match &system {
+        Some(system) => format!("kernel.trace(\"{system}:{name}\")"),
+        None => format!("kernel.trace(\"{name}\")"),
+    };
+    let place = Place::Kernel { attach: attach(&name, callback), why: Vec::new() };
+    Site { point, place, context: Context { name, args, system, ..Context::default() }, lenient }
+}
+
+/// The tracepoint with a name. Where nobody knows its system, the script is believed.
+fn one(btf: &Btf, asked: Option<&str>, name: &str, resolver: &Resolver, at: Span) -> Result<Option<Found>, Diagnostic> {
+    let Some(found) = find(btf, name) else { return Ok(None) };
+    match (resolver.world.event_system(name), asked) {
+        (Some(system), Some(asked)) if system != asked => Err(other_system(name, &system, at)),
+        (system, asked) => Ok(Some(Found { system: system.or(asked.map(str::to_owned)), ..found })),
+    }
+}
+
+/// The tracepoints that a pattern stands for, by name.
+fn matching(btf: &Btf, asked: Option<&str>, pattern: &str, resolver: &Resolver) -> Vec<Found> {
+    let events = resolver.world.events();
+    let systems: HashMap<&str, &str> =
+        events.iter().copied().flatten().map(|(system, name)| (&**name, &**system)).collect();
+    let is_asked = |system: Option<&&str>| match asked {
+        Some(asked) if events.is_some() => system.is_some_and(|system| glob(asked.as_bytes(), system.as_bytes())),
+        _ => true,
+    };
+    let mut found: BTreeMap<&str, (Option<TypeId>, Option<TypeId>)> = BTreeMap::new();
+    for (id, kind, name) in btf.of_kinds(&[Kind::Typedef, Kind::Func]) {
+        let Some(name) = name.strip_prefix(if kind == Kind::Func { ITERATOR } else { CALLBACK }) else { continue };
+        if glob(pattern.as_bytes(), name.as_bytes()) && is_asked(systems.get(name)) {
+            let ids = found.entry(name).or_default();
+            *(if kind == Kind::Func { &mut ids.1 } else { &mut ids.0 }) = Some(id);
+        }
+    }
+    let of = |(name, ids): (&str, (Option<TypeId>, Option<TypeId>))| {
+        let found = Found::of(btf, name, ids.0?, ids.1?)?;
+        Some(Found { system: systems.get(name).map(|system| (*system).to_owned()), ..found })
+    };
+    found.into_iter().filter_map(of).collect()
 }
 
 /// A tracepoint of this kernel.
 pub struct Found {
+    name: String,
+    /// Its system, where somebody knows.
+    system: Option<String>,
     /// Id of its callback's typedef.
     callback: TypeId,
     /// Its arguments.
-    pub args: Vec<super::site::Arg>,
+    pub args: Vec<Arg>,
 }
 
 impl Found {
-    /// The way to stand there.
-    pub fn attach(&self, name: &str) -> Attach {
-        Attach::BtfTracepoint { name: name.into(), btf_id: self.callback }
+    /// The first parameter of the function that fires it is the callback's private data, which programs do not see.
+    fn of(btf: &Btf, name: &str, callback: TypeId, iterator: TypeId) -> Option<Found> {
+        Some(Found { name: name.into(), system: None, callback, args: word_args(btf, iterator, 1, 0)? })
     }
+
+    /// The way to stand there.
+    pub fn attach(&self) -> Attach {
+        attach(&self.name, self.callback)
+    }
+}
+
+fn attach(name: &str, callback: TypeId) -> Attach {
+    Attach::BtfTracepoint { name: name.into(), btf_id: callback }
 }
 
 /// The types that a tracepoint has in BTF: its callback's and the function that fires it.
@@ -55,16 +115,25 @@ pub fn types(name: &str) -> [(Kind, String); 2] {
 pub fn find(btf: &Btf, name: &str) -> Option<Found> {
     let types = types(name);
     let found = btf.find_all(&types.each_ref().map(|(kind, name)| (*kind, name.as_str())));
-    // The first parameter is the callback's private data, which programs do not see.
-    Some(Found { callback: found[0]?, args: word_args(btf, found[1]?, 1, 0)? })
+    Found::of(btf, name, found[0]?, found[1]?)
 }
 
-fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
+fn no_match(btf: &Btf, asked: &str, at: Span) -> Diagnostic {
+    let name = asked.rsplit(':').next().unwrap_or(asked);
     let known: Vec<&str> = btf.names(Kind::Typedef).filter_map(|n| n.strip_prefix(CALLBACK)).collect();
-    let error = Diagnostic::error("probe::no-match", format!("no tracepoint `{name}` in this kernel"))
+    let error = Diagnostic::error("probe::no-match", format!("no tracepoint `{asked}` in this kernel"))
         .label(at, "matches nothing");
+    if asked.starts_with("syscalls:") {
+        return error.help("system calls have two tracepoints: sys_enter and sys_exit tell the number, $id");
+    }
     match did_you_mean(name, known.iter().copied()) {
         Some(help) => error.help(help),
         None => error,
     }
+}
+
+fn other_system(name: &str, system: &str, at: Span) -> Diagnostic {
+    Diagnostic::error("probe::no-match", format!("tracepoint `{name}` belongs to another system"))
+        .label(at, "matches nothing")
+        .help(format!("it is {system}:{name}"))
 }

@@ -9,75 +9,128 @@ mod tracepoint;
 mod uprobe;
 
 use crate::load::LoadError;
-use crate::sys::bpf;
+use crate::sys::{errno_name, link};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use tapster_compiler::image::{Attach, Program};
+use tapster_compiler::image::{Attach, Moment, Program};
 
-/// What holds one program to its probe point.
+/// What holds a program to a place, or to several that the kernel knows under one link.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Link {
     // Dropped in this order: the link before the event it hangs on.
     link: Option<OwnedFd>,
     _event: Option<OwnedFd>,
-    // Where one program stands at many places, each with an event: those of the others.
-    _more: Vec<Held>,
 }
 
-impl Held {
-    /// By a link, perhaps of an event.
-    fn new(link: Option<OwnedFd>, event: Option<OwnedFd>) -> Held {
-        Held { link, _event: event, _more: Vec::new() }
+impl Link {
+    fn plain(link: OwnedFd) -> Link {
+        Link { link: Some(link), _event: None }
     }
 }
 
 /// The programs that are attached, in the order of the image.
 #[derive(Debug, Default)]
 pub struct Attached {
-    held: Vec<Held>,
+    held: Vec<Vec<Link>>,
+    places: usize,
+    /// What the kernel refused and the session can do without: the place, and why.
+    skipped: Vec<(String, String)>,
 }
 
 impl Attached {
-    /// How many programs are attached.
+    /// How many places programs stand at.
     pub fn len(&self) -> usize {
-        self.held.len()
+        self.places
     }
 
-    /// Whether none is.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.places == 0
+    }
+
+    /// Places that the kernel refused, and why.
+    pub fn skipped(&self) -> &[(String, String)] {
+        &self.skipped
     }
 
     /// Events that kprobes missed before the program was even called, by program (Linux 6.7).
     pub fn missed(&self) -> Vec<u64> {
-        let missed = |held: &Held| held.link.as_ref().map_or(0, |link| bpf::link_missed(link.as_fd()).unwrap_or(0));
-        self.held.iter().map(missed).collect()
+        let of = |link: &Link| link.link.as_ref().map_or(0, |link| link::link_missed(link.as_fd()).unwrap_or(0));
+        self.held.iter().map(|links| links.iter().map(of).sum()).collect()
     }
 }
 
-/// Attaches all programs; on failure those already attached are detached.
-pub fn attach(programs: &[Program], loaded: &[OwnedFd]) -> Result<Attached, LoadError> {
+/// What becomes of one program's places.
+pub(crate) struct Taken<'a> {
+    lenient: bool,
+    links: Vec<Link>,
+    places: usize,
+    refused: Vec<(usize, io::Error)>,
+    told: &'a mut dyn FnMut(usize),
+}
+
+impl Taken<'_> {
+    fn take(&mut self, nth: usize, link: io::Result<Link>) {
+        match link {
+            Ok(link) => self.take_all(1, link),
+            Err(error) => self.refused.push((nth, error)),
+        }
+    }
+
+    fn take_all(&mut self, places: usize, link: Link) {
+        self.links.push(link);
+        self.places += places;
+        (self.told)(places);
+    }
+
+    fn refuse_all(&mut self, places: usize, error: io::Error) {
+        let again = || io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(0));
+        self.refused.extend((0..places).map(|nth| (nth, again())));
+    }
+
+    /// Whether going on is of no use: what was refused cannot be done without.
+    fn is_over(&self) -> bool {
+        !self.lenient && !self.refused.is_empty()
+    }
+}
+
+/// Attaches all programs, and tells how many places they stand at as it goes on; on failure those already attached are
+/// detached.
+pub fn attach(programs: &[Program], loaded: &[OwnedFd], told: &mut dyn FnMut(usize)) -> Result<Attached, LoadError> {
     let mut attached = Attached::default();
     for (program, fd) in programs.iter().zip(loaded) {
-        let held = one(&program.attach, fd.as_fd()).map_err(|source| LoadError::Attach {
-            probe: program.probe.clone(),
-            place: program.attach.describe(),
-            cure: cure(&program.attach, &source),
-            source,
-        })?;
-        attached.held.push(held);
+        let mut taken = Taken { lenient: program.lenient, links: Vec::new(), places: 0, refused: Vec::new(), told };
+        one(&program.attach, fd.as_fd(), &mut taken);
+        let Taken { links, places, mut refused, .. } = taken;
+        if !program.lenient && !refused.is_empty() {
+            return Err(failure(program, refused.swap_remove(0).1));
+        }
+        attached.places += places;
+        attached.held.push(links);
+        attached.skipped.extend(
+            refused
+                .into_iter()
+                .map(|(nth, error)| (program.sites.get(nth).unwrap_or(&program.probe).clone(), errno_name(&error))),
+        );
     }
     Ok(attached)
 }
 
-fn one(attach: &Attach, program: BorrowedFd<'_>) -> io::Result<Held> {
+fn failure(program: &Program, source: io::Error) -> LoadError {
+    let (probe, place) = (program.probe.clone(), program.attach.describe());
+    LoadError::Attach { probe, place, cure: cure(&program.attach, &source), source }
+}
+
+fn one(attach: &Attach, program: BorrowedFd<'_>, taken: &mut Taken) {
     match attach {
-        Attach::Fentry { .. } => fentry::attach(program),
-        Attach::BtfTracepoint { .. } => tracepoint::attach(program),
-        Attach::RawTracepoint { name } => tracepoint::attach_raw(program, name),
-        Attach::Kprobe { function } => kprobe::attach(program, function),
-        Attach::KprobeMulti { functions } => kprobe::attach_multi(program, functions),
-        Attach::Uprobe(uprobes) => uprobe::attach(program, uprobes),
+        Attach::Fentry { .. } => taken.take(0, fentry::attach(program)),
+        Attach::BtfTracepoint { .. } => taken.take(0, tracepoint::attach(program)),
+        Attach::RawTracepoint { name } => taken.take(0, tracepoint::attach_raw(program, name)),
+        Attach::Kprobe { functions, moment } => kprobe::attach(program, functions, *moment == Moment::Return, taken),
+        Attach::KprobeMulti { functions, moment } => {
+            kprobe::attach_multi(program, functions, *moment == Moment::Return, taken);
+        }
+        Attach::Uprobe(uprobes) => uprobe::attach(program, uprobes, taken),
     }
 }
 

@@ -1,16 +1,16 @@
 //! `tp_btf`: a raw tracepoint whose arguments have types. The program names it by BTF id. `raw_tp`: one without.
 
-use super::Held;
-use crate::sys::bpf;
+use super::Link;
+use crate::sys::link;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-pub(super) fn attach(program: BorrowedFd<'_>) -> io::Result<Held> {
-    bpf::open_tracing(program).map(|link| Held::new(Some(link), None))
+pub(super) fn attach(program: BorrowedFd<'_>) -> io::Result<Link> {
+    link::open_tracing(program).map(Link::plain)
 }
 
-pub(super) fn attach_raw(program: BorrowedFd<'_>, name: &str) -> io::Result<Held> {
+pub(super) fn attach_raw(program: BorrowedFd<'_>, name: &str) -> io::Result<Link> {
     let name = CString::new(name)?;
-    bpf::open_raw_tracepoint(program, &name).map(|link| Held::new(Some(link), None))
+    link::open_raw_tracepoint(program, &name).map(Link::plain)
 }

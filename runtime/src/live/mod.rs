@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tapster_compiler::image::{
-    Array, Attach, Global, Handoff, Image, KeyKind, KeyPart, MapKind, MapRole, Storage, Value, When,
+    Array, Attach, Global, Handoff, Image, KeyKind, KeyPart, MapKind, MapRole, Moment, Storage, Value, When,
 };
 use tapster_compiler::world::{Rung, World};
 use tapster_runtime_ebpf::aggregate::{Histogram, Layout, Parts, read};
@@ -211,9 +211,9 @@ fn each_rung_that_is_offered_attaches_and_its_stack_starts_at_the_function() {
             continue;
         }
         let attach = match rung {
-            Rung::Fentry => Attach::Fentry { function: function.into(), btf_id: id },
-            Rung::KprobeMulti => Attach::KprobeMulti { functions: vec![function.into()] },
-            _ => Attach::Kprobe { function: function.into() },
+            Rung::Fentry => Attach::Fentry { function: function.into(), btf_id: id, moment: Moment::Entry },
+            Rung::KprobeMulti => Attach::KprobeMulti { functions: vec![function.into()], moment: Moment::Entry },
+            _ => Attach::Kprobe { functions: vec![function.into()], moment: Moment::Entry },
         };
         let lines = first_stack(attach, rung.name());
         assert!(lines[0].contains(&format!(" : {function}+0x0/0x")), "{}: {lines:?}", rung.name());

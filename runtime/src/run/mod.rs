@@ -27,6 +27,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use tapster_compiler::host::{ContextHeader, Sort};
 use tapster_compiler::image::Image;
+use tapster_compiler::intrinsic::Point;
 use tapster_runtime_ebpf::record::event;
 
 /// Host calls between two looks for signals: a look is a system call.
@@ -54,8 +55,8 @@ pub struct Run {
     walks: Vec<Option<Walk>>,
     /// The handler that is running.
     running: usize,
-    /// By handler: its probe point, as it was resolved and as the script wrote it, once asked for.
-    points: Vec<[OnceCell<CString>; 2]>,
+    /// By handler: its probe point, as it was resolved and as the script wrote it, and its function, once asked for.
+    points: Vec<[OnceCell<CString>; 3]>,
     /// The error that is on its way.
     pending: Option<Raised>,
     raised: Vec<Raised>,
@@ -287,12 +288,13 @@ impl Run {
         self.interned.intern(self.globals.maps(), text)
     }
 
-    /// The running handler's probe point, as it was resolved (0) or as the script wrote it (1); it stays where it is.
+    /// The running handler's probe point, as it was resolved (0) or as the script wrote it (1), or the function in it
+    /// (2); it stays where it is.
     pub fn point(&self, which: usize) -> Option<&CStr> {
         let handler = self.image.handlers.get(self.running)?;
-        let text = [&handler.probe, &handler.name].get(which).copied()?;
+        let text = [&handler.probe, &handler.name, Point::Function.of(&handler.probe)].get(which).copied()?;
         let point = self.points.get(self.running)?.get(which)?;
-        Some(point.get_or_init(|| CString::new(text.as_str()).unwrap_or_default()))
+        Some(point.get_or_init(|| CString::new(text).unwrap_or_default()))
     }
 
     /// Whether a regular expression of the image is found in a text.

@@ -1,10 +1,8 @@
 //! `bpf(2)`: BTF, maps, programs, links, over the kernel's own `union bpf_attr`.
 
 use super::{check, own};
-use aya_obj::generated::{
-    bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_prog_info, bpf_prog_type,
-};
-use std::ffi::{CStr, CString, c_char};
+use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_prog_info, bpf_prog_type};
+use std::ffi::c_char;
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,18 +18,18 @@ const NAME: usize = 16;
 /// The largest verifier log the kernel takes (`UINT_MAX >> 2`) is far more than anybody reads.
 const LOG_MAX: usize = 64 << 20;
 
-fn zeroed() -> bpf_attr {
+pub(super) fn zeroed() -> bpf_attr {
     // SAFETY: every variant is plain numbers, for which zero is valid; the kernel demands it in what it does not know.
     unsafe { mem::zeroed() }
 }
 
-fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+pub(super) fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
     let size = size_of::<bpf_attr>();
     // SAFETY: `attr` lives through the call; the callers below vouch for the addresses in it.
     check(unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, std::ptr::from_mut(attr), size) })
 }
 
-fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+pub(super) fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
     let result = bpf(command, attr)?;
     own(result)
 }
@@ -44,7 +42,7 @@ fn name(text: &str) -> [c_char; NAME] {
     name
 }
 
-fn raw(fd: BorrowedFd<'_>) -> u32 {
+pub(super) fn raw(fd: BorrowedFd<'_>) -> u32 {
     fd.as_raw_fd() as u32
 }
 
@@ -244,6 +242,8 @@ fn found(result: io::Result<i64>) -> io::Result<bool> {
 pub enum ProgramKind {
     /// At the entry of the function with this BTF id.
     Fentry(u32),
+    /// At its return.
+    Fexit(u32),
     /// At the tracepoint whose `btf_trace_` type has this BTF id.
     BtfTracepoint(u32),
     /// At kprobes, through perf events.
@@ -260,12 +260,15 @@ pub enum ProgramKind {
 
 impl ProgramKind {
     fn numbers(self) -> (bpf_prog_type, u32, u32) {
-        use bpf_attach_type::{BPF_TRACE_FENTRY, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP, BPF_TRACE_UPROBE_MULTI};
+        use bpf_attach_type::{
+            BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP, BPF_TRACE_UPROBE_MULTI,
+        };
         use bpf_prog_type::{
             BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_TRACING,
         };
         match self {
             ProgramKind::Fentry(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY as u32, id),
+            ProgramKind::Fexit(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT as u32, id),
             ProgramKind::BtfTracepoint(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP as u32, id),
             ProgramKind::Kprobe => (BPF_PROG_TYPE_KPROBE, 0, 0),
             ProgramKind::KprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI as u32, 0),
@@ -381,109 +384,6 @@ pub fn run_once(program: BorrowedFd<'_>) -> io::Result<()> {
     bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr).map(drop)
 }
 
-/// Attaches a program that knows its place: fentry and tp_btf.
-pub fn open_tracing(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let mut attr = zeroed();
-    attr.raw_tracepoint.prog_fd = raw(program);
-    bpf_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
-}
-
-/// Attaches a program to the raw tracepoint with this name.
-pub fn open_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
-    let mut attr = zeroed();
-    attr.raw_tracepoint.name = name.as_ptr() as u64;
-    attr.raw_tracepoint.prog_fd = raw(program);
-    bpf_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
-}
-
-/// Attaches a program to a perf event (Linux 5.15).
-///
-/// The program is told the cookie (`bpf_get_attach_cookie`).
-pub fn link_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
-    let mut attr = zeroed();
-    attr.link_create.__bindgen_anon_3.perf_event.bpf_cookie = cookie;
-    attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
-    attr.link_create.__bindgen_anon_2.target_fd = raw(event);
-    attr.link_create.attach_type = bpf_attach_type::BPF_PERF_EVENT as u32;
-    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
-}
-
-/// Attaches a program to the entries of many functions.
-pub fn link_kprobe_multi(program: BorrowedFd<'_>, functions: &[CString]) -> io::Result<OwnedFd> {
-    let symbols: Vec<*const c_char> = functions.iter().map(|name| CStr::as_ptr(name)).collect();
-    let mut attr = zeroed();
-    attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
-    attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_KPROBE_MULTI as u32;
-    attr.link_create.__bindgen_anon_3.kprobe_multi.syms = symbols.as_ptr() as u64;
-    attr.link_create.__bindgen_anon_3.kprobe_multi.cnt = symbols.len() as u32;
-    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
-}
-
-/// Many places of one file for [`link_uprobe_multi`].
-#[derive(Clone, Copy, Debug)]
-pub struct UprobeMulti<'a> {
-    /// The file.
-    pub path: &'a CStr,
-    /// Offsets in it.
-    pub offsets: &'a [u64],
-    /// Offsets of semaphores, 0 for none; as many.
-    pub semaphores: &'a [u64],
-    /// What the program is told at each; as many.
-    pub cookies: &'a [u64],
-    /// The only process; 0 for all.
-    pub pid: u32,
-    /// Where the functions return.
-    pub on_return: bool,
-}
-
-/// Attaches a program to many places of a file (Linux 6.6).
-pub fn link_uprobe_multi(program: BorrowedFd<'_>, places: &UprobeMulti<'_>) -> io::Result<OwnedFd> {
-    /// `BPF_F_UPROBE_MULTI_RETURN`.
-    const RETURN: u32 = 1;
-    let mut attr = zeroed();
-    attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
-    attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
-    // SAFETY: as in `Map::create`.
-    let fields = unsafe { &mut attr.link_create.__bindgen_anon_3.uprobe_multi };
-    fields.path = places.path.as_ptr() as u64;
-    fields.offsets = places.offsets.as_ptr() as u64;
-    fields.ref_ctr_offsets = places.semaphores.as_ptr() as u64;
-    fields.cookies = places.cookies.as_ptr() as u64;
-    fields.cnt = places.offsets.len() as u32;
-    fields.flags = if places.on_return { RETURN } else { 0 };
-    fields.pid = places.pid;
-    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
-}
-
-/// Asks for a kprobe.multi link that cannot be made, and gives the kernel's answer.
-///
-/// A kernel that has them reads the list of addresses and faults (EFAULT); one built without `CONFIG_FPROBE` says
-/// EOPNOTSUPP before, an older one EINVAL. Nothing is attached in any case.
-pub fn ask_kprobe_multi(program: BorrowedFd<'_>) -> io::Error {
-    let mut attr = zeroed();
-    attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
-    attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_KPROBE_MULTI as u32;
-    // In the page at 0, which no process can have (vm.mmap_min_addr).
-    attr.link_create.__bindgen_anon_3.kprobe_multi.addrs = 8;
-    attr.link_create.__bindgen_anon_3.kprobe_multi.cnt = 1;
-    match bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr) {
-        Ok(_) => io::Error::from(io::ErrorKind::Other),
-        Err(error) => error,
-    }
-}
-
-/// Asks for a uprobe.multi link that cannot be made, and gives the kernel's answer: one that has them looks for a file
-/// with an empty name (ENOENT), an older one says EINVAL.
-pub fn ask_uprobe_multi(program: BorrowedFd<'_>) -> io::Error {
-    let zeros = [0];
-    let (offsets, semaphores, cookies) = (&zeros[..], &zeros[..], &zeros[..]);
-    let places = UprobeMulti { path: c"", offsets, semaphores, cookies, pid: 0, on_return: false };
-    match link_uprobe_multi(program, &places) {
-        Ok(_) => io::Error::from(io::ErrorKind::Other),
-        Err(error) => error,
-    }
-}
-
 /// What the kernel counts of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgramStats {
@@ -511,30 +411,5 @@ pub fn program_stats(program: BorrowedFd<'_>) -> io::Result<ProgramStats> {
         run_count: info.run_cnt,
         verified_insns: info.verified_insns,
         id: info.id,
-    })
-}
-
-/// Events a kprobe missed because another one was being handled (Linux 6.7); 0 for other links and older kernels.
-pub fn link_missed(link: BorrowedFd<'_>) -> io::Result<u64> {
-    /// `BPF_PERF_EVENT_KPROBE` of `enum bpf_perf_event_type`.
-    const KPROBE: u32 = 3;
-    // SAFETY: plain numbers, for which zero is valid; zero addresses ask the kernel for no names.
-    let mut info: bpf_link_info = unsafe { mem::zeroed() };
-    let mut attr = zeroed();
-    attr.info.bpf_fd = raw(link);
-    attr.info.info_len = size_of::<bpf_link_info>() as u32;
-    attr.info.info = &raw mut info as u64;
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
-    // SAFETY: the kernel fills the variant that the type names, and all of them are plain numbers.
-    Ok(unsafe {
-        if info.type_ == bpf_link_type::BPF_LINK_TYPE_KPROBE_MULTI as u32 {
-            info.__bindgen_anon_1.kprobe_multi.missed
-        } else if info.type_ == bpf_link_type::BPF_LINK_TYPE_PERF_EVENT as u32
-            && info.__bindgen_anon_1.perf_event.type_ == KPROBE
-        {
-            info.__bindgen_anon_1.perf_event.__bindgen_anon_1.kprobe.missed
-        } else {
-            0
-        }
     })
 }

@@ -5,6 +5,7 @@
 
 pub mod bpf;
 pub mod errno;
+pub mod link;
 pub mod memory;
 pub mod peek;
 pub mod perf;

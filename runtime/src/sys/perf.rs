@@ -47,12 +47,14 @@ pub fn open_uprobe(pmu: u32, place: &UprobeSpec<'_>) -> io::Result<OwnedFd> {
     open(&attr, place.pid)
 }
 
-/// Opens a kprobe at a function's entry, on all CPUs and for all processes.
-pub fn open_kprobe(pmu: u32, function: &CStr) -> io::Result<OwnedFd> {
+/// Opens a kprobe at a function's entry or its return, on all CPUs and for all processes.
+pub fn open_kprobe(pmu: u32, function: &CStr, at_return: bool) -> io::Result<OwnedFd> {
     // SAFETY: the structure is plain numbers, for which zero is valid.
     let mut attr: perf_event_attr = unsafe { mem::zeroed() };
     attr.type_ = pmu;
     attr.size = size_of::<perf_event_attr>() as u32;
+    // As for uprobes.
+    attr.config = at_return.into();
     attr.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
     open(&attr, None)
 }

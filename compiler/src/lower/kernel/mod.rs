@@ -16,6 +16,7 @@ mod outline;
 mod record;
 mod regex;
 mod scratch;
+mod site;
 mod statistic;
 mod syscall;
 mod text;
@@ -72,6 +73,8 @@ const NOEXIST: i64 = 1;
 pub struct ProgramFacts<'a> {
     /// What `pp()` and `pn()` say.
     pub points: (&'a str, &'a str),
+    /// What `pp()` says at each of several places; empty where there is one.
+    pub sites: &'a [String],
     /// Statements that a run of it may have.
     pub max_action: u32,
     /// Its place among the probes.
@@ -209,12 +212,8 @@ impl Target for Kernel<'_> {
         self.leave(code);
     }
 
-    fn point(&mut self, _: &mut Code, point: Point) -> Text {
-        let (resolved, written) = self.program.points;
-        Text::Literal(match point {
-            Point::Resolved => resolved.into(),
-            Point::Written => written.into(),
-        })
+    fn point(&mut self, code: &mut Code, point: Point) -> Text {
+        self.point_text(code, point)
     }
 
     fn start_counting(&mut self, code: &mut Code) {

@@ -114,7 +114,8 @@ fn site(
     Some(Site {
         point,
         place: Place::Kernel { attach, why: Vec::new() },
-        context: Context { name: name.to_owned(), args: Vec::new() },
+        context: Context { name: name.to_owned(), ..Context::default() },
+        lenient: false,
     })
 }
 

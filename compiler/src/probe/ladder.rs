@@ -1,0 +1,287 @@
+//! The ladder: the best way to stand at a kernel function that this kernel offers.
+//!
+//! What a handler finds there depends on the rung: typed words with a trampoline, registers with kprobes, the
+//! arguments of the tracepoint that stands in.
+
+use super::site::{Arg, Context, Resolver, Site, word_args};
+use super::suffix::Suffix;
+use super::tracepoint;
+use crate::hir::{ArgSource, Place};
+use crate::image::{Attach, Moment};
+use crate::kernel::btf::{Btf, Kind, TypeId};
+use crate::kernel::renames::{self, STAND_INS, StandInParam, StandInRow};
+use crate::world::Rung;
+use tapster_lang::{Diagnostic, Span};
+
+/// Where the kernel saves the registers that hold a function's first arguments, and its result: `struct pt_regs` of
+/// arch/x86/include/asm/ptrace.h (rdi, rsi, rdx, rcx, r8, r9; rax) and arch/arm64/include/asm/ptrace.h (x0 to x7; x0).
+#[cfg(target_arch = "x86_64")]
+const ARGUMENT_REGISTERS: &[u32] = &[112, 104, 96, 88, 72, 64];
+#[cfg(target_arch = "x86_64")]
+const RESULT_REGISTER: u32 = 80;
+/// See above.
+#[cfg(target_arch = "aarch64")]
+const ARGUMENT_REGISTERS: &[u32] = &[0, 8, 16, 24, 32, 40, 48, 56];
+#[cfg(target_arch = "aarch64")]
+const RESULT_REGISTER: u32 = 0;
+
+/// More functions than this are probed by one program with kprobes where that can be: a trampoline takes a program and
+/// a change of the kernel's code for each.
+const FENTRY_MOST: usize = 16;
+/// So often a trampoline may be refused before nobody asks any more: some functions cannot have one.
+const FENTRY_REFUSALS: usize = 4;
+/// The ladder for many functions.
+const FOR_MANY: [Rung; 4] = [Rung::KprobeMulti, Rung::Kprobe, Rung::Fentry, Rung::Tracepoint];
+
+/// The name of a function's result.
+pub const RESULT: &str = "return";
+
+/// A function of this kernel.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// The symbol to stand at.
+    pub name: String,
+    /// Its id in BTF, 0 where that has no prototype of it.
+    pub btf_id: TypeId,
+    /// Since when it has this name, and who says so, where the script's is another.
+    pub since: Option<String>,
+}
+
+/// What all functions of one probe point have in common.
+pub struct Asked<'a> {
+    /// The name or pattern in the script.
+    pub name: &'a str,
+    /// What stands before the function in the point: `kernel.function`.
+    pub head: String,
+    /// What stands behind it.
+    pub suffix: Suffix,
+    /// Only registers will do: `kprobe.function`.
+    pub registers: bool,
+    /// The name is a pattern: a function that cannot be probed is passed over.
+    pub lenient: bool,
+    /// Where the script says it.
+    pub at: Span,
+}
+
+/// The way down the ladder for all functions of one probe point.
+pub struct Ladder<'a> {
+    asked: &'a Asked<'a>,
+    rungs: [Rung; 4],
+    /// Rungs that the kernel refused; it would again.
+    refused: Vec<(Rung, String)>,
+    /// Rungs that do not depend on the function, and that the kernel offered.
+    offered: Vec<Rung>,
+    /// Tracepoints that already stand in: one may do so for several functions.
+    stood_in: Vec<&'static str>,
+}
+
+impl<'a> Ladder<'a> {
+    /// For so many functions.
+    pub fn new(asked: &'a Asked<'a>, functions: usize) -> Ladder<'a> {
+        let rungs = if functions > FENTRY_MOST { FOR_MANY } else { Rung::LADDER };
+        Ladder { asked, rungs, refused: Vec::new(), offered: Vec::new(), stood_in: Vec::new() }
+    }
+
+    /// Takes the first rung this kernel offers; nothing where the function is covered already.
+    pub fn stand(
+        &mut self,
+        btf: Option<&Btf>,
+        function: &Function,
+        resolver: &mut Resolver,
+    ) -> Result<Option<Site>, Diagnostic> {
+        let mut why = Vec::new();
+        let forced = resolver.attach;
+        for rung in self.rungs.into_iter().filter(|rung| forced.is_none_or(|only| only == *rung)) {
+            if let Some(refusal) = self.refusal(rung, function, resolver) {
+                why.push(format!("no {}: {refusal}", rung.name()));
+                continue;
+            }
+            if rung == Rung::Tracepoint && self.is_covered(function) {
+                return Ok(None);
+            }
+            match self.on_rung(btf, rung, function, resolver) {
+                Some((attach, context)) => {
+                    let Asked { head, suffix, .. } = self.asked;
+                    let point = format!("{head}(\"{}\"){}", function.name, suffix.text);
+                    let place = Place::Kernel { attach, why };
+                    return Ok(Some(Site { point, place, context, lenient: self.asked.lenient }));
+                }
+                None => why.push(format!("no {}: nothing stands for {}", rung.name(), function.name)),
+            }
+        }
+        Err(no_rung(function, &why, self.asked.at))
+    }
+
+    fn refusal(&mut self, rung: Rung, function: &Function, resolver: &Resolver) -> Option<String> {
+        match rung {
+            Rung::Fentry if function.btf_id == 0 => return Some("no prototype in BTF".into()),
+            Rung::Fentry if self.asked.registers => return Some("it has no registers".into()),
+            Rung::Tracepoint if self.asked.registers => return Some("it has no registers".into()),
+            _ => {}
+        }
+        let refusals = || self.refused.iter().filter(|(refused, _)| *refused == rung);
+        let most = if rung == Rung::Fentry && self.asked.lenient { FENTRY_REFUSALS } else { 1 };
+        if let Some((_, why)) = refusals().next()
+            && refusals().count() >= most
+        {
+            return Some(why.clone());
+        }
+        if self.offered.contains(&rung) {
+            return None;
+        }
+        match resolver.world.offers(rung, &function.name, function.btf_id) {
+            // Whether a trampoline can be had is another question for every function.
+            Ok(()) if rung == Rung::Fentry => None,
+            Ok(()) => {
+                self.offered.push(rung);
+                None
+            }
+            Err(refusal) => {
+                self.refused.push((rung, refusal.0.clone()));
+                Some(refusal.0)
+            }
+        }
+    }
+
+    fn is_covered(&self, function: &Function) -> bool {
+        row_of(function).is_some_and(|row| self.stood_in.contains(&row.tracepoint))
+    }
+
+    fn on_rung(
+        &mut self,
+        btf: Option<&Btf>,
+        rung: Rung,
+        function: &Function,
+        resolver: &mut Resolver,
+    ) -> Option<(Attach, Context)> {
+        let moment = self.asked.suffix.moment;
+        let functions = vec![function.name.clone()];
+        match rung {
+            Rung::Fentry => trampoline(btf?, function, moment, self.asked),
+            Rung::KprobeMulti => registers(btf, function, moment, self.asked, |moment| Attach::KprobeMulti {
+                functions: functions.clone(),
+                moment,
+            }),
+            Rung::Kprobe => registers(btf, function, moment, self.asked, |moment| Attach::Kprobe {
+                functions: functions.clone(),
+                moment,
+            }),
+            Rung::Tracepoint => {
+                let row = row_of(function)?;
+                let (attach, args) = stand_in(btf?, row, moment)?;
+                self.stood_in.push(row.tracepoint);
+                resolver.note(format!(
+                    "{} is probed at tracepoint {}, which covers {} ({})",
+                    self.asked.name, row.tracepoint, row.covers, row.source
+                ));
+                Some((attach, Context { name: function.name.clone(), args, ..Context::default() }))
+            }
+        }
+    }
+}
+
+/// A trampoline: the arguments are there at the return, too.
+fn trampoline(btf: &Btf, function: &Function, moment: Moment, asked: &Asked) -> Option<(Attach, Context)> {
+    let attach = |moment| Attach::Fentry { function: function.name.clone(), btf_id: function.btf_id, moment };
+    let mut args = word_args(btf, function.btf_id, 0, 0)?;
+    let name = function.name.clone();
+    if moment == Moment::Entry {
+        return Some((attach(moment), Context { name, args, ..Context::default() }));
+    }
+    let entry = entry_site(attach(Moment::Entry), name.clone(), args.clone(), asked);
+    let words = args.iter().map(|arg| arg.words).sum();
+    args.extend(result(btf, function.btf_id, ArgSource::Word(words), true));
+    Some((attach(moment), Context { name, args, entry: Some(Box::new(entry)), ..Context::default() }))
+}
+
+/// Kprobes: the arguments are in registers, and gone at the return.
+fn registers(
+    btf: Option<&Btf>,
+    function: &Function,
+    moment: Moment,
+    asked: &Asked,
+    attach: impl Fn(Moment) -> Attach,
+) -> Option<(Attach, Context)> {
+    let known = btf.filter(|_| function.btf_id != 0 && !asked.registers);
+    let args = known.map_or_else(|| Some(Vec::new()), |btf| register_args(btf, function.btf_id))?;
+    let name = function.name.clone();
+    if moment == Moment::Entry {
+        return Some((attach(moment), Context { name, args, ..Context::default() }));
+    }
+    let entry = entry_site(attach(Moment::Entry), name.clone(), args, asked);
+    let source = ArgSource::Register(RESULT_REGISTER);
+    let args = known.and_then(|btf| result(btf, function.btf_id, source, false)).into_iter().collect();
+    Some((attach(moment), Context { name, args, entry: Some(Box::new(entry)), ..Context::default() }))
+}
+
+/// The function's entry, for what a handler at its return wants to know of it.
+fn entry_site(attach: Attach, name: String, args: Vec<Arg>, asked: &Asked) -> Site {
+    let point = format!("{}(\"{name}\").call", asked.head);
+    let place = Place::Kernel { attach, why: Vec::new() };
+    Site { point, place, context: Context { name, args, ..Context::default() }, lenient: asked.lenient }
+}
+
+/// `$return`, where the function gives something back.
+fn result(btf: &Btf, function: TypeId, source: ArgSource, typed: bool) -> Option<Arg> {
+    let ty = btf.get(btf.get(function)?.target())?.target();
+    let (stripped, _) = btf.strip(ty)?;
+    // The verifier knows an integer of what a trampoline gives, no pointer.
+    let typed = typed && btf.pointee(ty).is_none();
+    (stripped != 0).then(|| Arg { name: RESULT.into(), ty, source, typed, words: 1 })
+}
+
+/// The row that says which tracepoint stands for a function.
+fn row_of(function: &Function) -> Option<&'static StandInRow> {
+    STAND_INS.iter().find(|row| renames::matches(row.function, &function.name))
+}
+
+/// Arguments in saved registers: those that fit, in order.
+fn register_args(btf: &Btf, function: TypeId) -> Option<Vec<Arg>> {
+    let mut args = word_args(btf, function, 0, 0)?;
+    args.retain_mut(|arg| match arg.source {
+        ArgSource::Word(nth) if (nth as usize) < ARGUMENT_REGISTERS.len() => {
+            arg.source = ArgSource::Register(ARGUMENT_REGISTERS[nth as usize]);
+            arg.typed = false;
+            true
+        }
+        _ => false,
+    });
+    Some(args)
+}
+
+/// The tracepoint that a row names, with its arguments under the function's parameter names. It fires when the function
+/// is through, so that it serves both moments.
+fn stand_in(btf: &Btf, row: &StandInRow, moment: Moment) -> Option<(Attach, Vec<Arg>)> {
+    let found = tracepoint::find(btf, row.tracepoint)?;
+    let mut args: Vec<Arg> = row.params.iter().filter_map(|(name, from)| param(btf, name, from, &found.args)).collect();
+    // A row whose kfunc this kernel lacks cannot serve: its first parameter is what scripts ask for.
+    if args.len() != row.params.len() {
+        return None;
+    }
+    if moment != Moment::Entry {
+        let result = found.args.iter().find(|arg| arg.name == row.result)?;
+        args.push(Arg { name: RESULT.into(), ..result.clone() });
+    }
+    Some((found.attach(), args))
+}
+
+fn param(btf: &Btf, name: &str, from: &StandInParam, args: &[Arg]) -> Option<Arg> {
+    let named = |wanted: &str| args.iter().find(|arg| arg.name == wanted);
+    match from {
+        StandInParam::Arg(arg) => named(arg).map(|arg| Arg { name: name.into(), ..arg.clone() }),
+        StandInParam::CacheOf(object) => {
+            let kfunc = btf.find(Kind::Func, "bpf_get_kmem_cache")?;
+            let ty = btf.get(btf.get(kfunc)?.target())?.target();
+            let source = ArgSource::CacheOf(Box::new(named(object)?.source.clone()), kfunc);
+            Some(Arg { name: name.into(), ty, source, typed: true, words: 1 })
+        }
+    }
+}
+
+fn no_rung(function: &Function, why: &[String], at: Span) -> Diagnostic {
+    why.iter().fold(
+        Diagnostic::error("probe::no-rung", format!("this kernel offers no way to probe `{}`", function.name))
+            .label(at, "cannot be probed here"),
+        |error, reason| error.note(reason.clone()),
+    )
+}
