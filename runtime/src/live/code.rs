@@ -113,6 +113,8 @@ impl Code {
             name: "tapster_test".into(),
             probe: "kernel.trace(\"kmem_cache_alloc\")".into(),
             attach,
+            sites: vec![],
+            lenient: false,
             why: vec!["fentry: refused".into()],
             span: tapster_lang::Span { start: 7, end: 8 },
             insns: self.insns,

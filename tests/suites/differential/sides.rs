@@ -199,7 +199,15 @@ fn program(sample: &Sample, side: Side) -> Program {
     };
     let mut formats = sample.formats.clone();
     let ending = ending::handler(sample, &mut formats);
-    let probe = |place, handler| Probe { point: POINT.into(), name: POINT.into(), span: Span::NONE, place, handler };
+    let probe = |place, handler| Probe {
+        point: POINT.into(),
+        sites: Vec::new(),
+        name: POINT.into(),
+        lenient: false,
+        span: Span::NONE,
+        place,
+        handler,
+    };
     let probes = vec![
         probe(place, sample.handler.clone()),
         probe(Place::User(When::End(0)), ending.clone()),
