@@ -298,6 +298,13 @@ impl Attach {
     }
 }
 
+/// The function that a resolved probe point names, as `ppfunc()` says it: `f` of `….function("f@file").…`; empty where it
+/// names none.
+pub fn function_in(point: &str) -> &str {
+    let named = [".function(\"", ".statement(\""].iter().find_map(|part| point.split_once(part));
+    named.map_or("", |(_, rest)| rest.split(['"', '@']).next().unwrap_or_default())
+}
+
 /// A global variable of the script.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Global {

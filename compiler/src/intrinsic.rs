@@ -114,17 +114,6 @@ pub enum Point {
     Function,
 }
 
-impl Point {
-    /// What it is of a resolved point: the function is `f` of `….function("f@file").…`, and nothing elsewhere.
-    pub fn of(self, resolved: &str) -> &str {
-        if self != Point::Function {
-            return resolved;
-        }
-        let named = [".function(\"", ".statement(\""].iter().find_map(|part| resolved.split_once(part));
-        named.map_or("", |(_, rest)| rest.split(['"', '@']).next().unwrap_or_default())
-    }
-}
-
 const fn fact(name: &'static str, fact: Fact, divisor: i64, sides: Sides, doc: &'static str) -> Intrinsic {
     Intrinsic {
         name,

@@ -26,8 +26,7 @@ use std::cell::OnceCell;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use tapster_compiler::host::{ContextHeader, Sort};
-use tapster_compiler::image::Image;
-use tapster_compiler::intrinsic::Point;
+use tapster_compiler::image::{Image, function_in};
 use tapster_runtime_ebpf::record::event;
 
 /// Host calls between two looks for signals: a look is a system call.
@@ -292,7 +291,7 @@ impl Run {
     /// (2); it stays where it is.
     pub fn point(&self, which: usize) -> Option<&CStr> {
         let handler = self.image.handlers.get(self.running)?;
-        let text = [&handler.probe, &handler.name, Point::Function.of(&handler.probe)].get(which).copied()?;
+        let text = [&handler.probe, &handler.name, function_in(&handler.probe)].get(which).copied()?;
         let point = self.points.get(self.running)?.get(which)?;
         Some(point.get_or_init(|| CString::new(text).unwrap_or_default()))
     }

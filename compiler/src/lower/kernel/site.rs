@@ -1,6 +1,7 @@
 //! What a handler is told of the place it stands at. One program may stand at many, and finds out by its cookie.
 
 use super::{Kernel, PTRCHK, helper, namespace};
+use crate::image::function_in;
 use crate::intrinsic::Point;
 use crate::lower::code::{Addr, Code};
 use crate::lower::target::Text;
@@ -10,10 +11,11 @@ impl Kernel<'_> {
     pub(super) fn point_text(&mut self, code: &mut Code, point: Point) -> Text {
         let (resolved, written) = self.program.points;
         let sites = self.program.sites;
+        let of: fn(&str) -> &str = if point == Point::Function { function_in } else { str::trim_end };
         match point {
             Point::Written => Text::Literal(written.into()),
-            _ if sites.is_empty() => Text::Literal(point.of(resolved).into()),
-            _ => self.row(code, sites.iter().map(|site| point.of(site))),
+            _ if sites.is_empty() => Text::Literal(of(resolved).into()),
+            _ => self.row(code, sites.iter().map(|site| of(site))),
         }
     }
 
