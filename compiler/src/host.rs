@@ -161,6 +161,8 @@ macro_rules! library_functions {
             errno_str(number);
             /// A line of a file, by its number.
             file_line(path, number);
+            /// A word of a text, by its number.
+            word(text, number);
             /// Starts a command of the shell.
             system(command);
             /// The name of a system call.

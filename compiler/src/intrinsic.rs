@@ -407,6 +407,13 @@ pub const INTRINSICS: &[Intrinsic] = &[
         "A line of a file such as /proc/slabinfo; the first is 1, and empty is what stands behind the last. A handler sees \
          the file as it was when it first asked.",
     ),
+    library(
+        LibraryFn::word,
+        &[S, N],
+        S,
+        false,
+        "A word of a text, with blanks around it; the first is 1, and empty is what stands behind the last.",
+    ),
     library(LibraryFn::system, &[S], Type::Unknown, true, "Starts a command of the shell."),
 ];
 

@@ -57,6 +57,7 @@ pub fn call<'a>(
         LibraryFn::text_str => owned(text::escape(args.text(0), most, false)),
         LibraryFn::text_strn => owned(text::escape_some(args.text(0), args.long(1), args.long(2) != 0, most)),
         LibraryFn::tokenize => text(run.tokens.next(args.text(0), args.text(1))),
+        LibraryFn::word => text(text::word(args.text(0), args.long(1))),
         LibraryFn::matched => text(text::group(&run.regexes, args.long(0))?),
         LibraryFn::strtol => Long(number::strtol(args.text(0), args.long(1))),
         LibraryFn::ctime => owned(number::ctime(args.long(0))?),
