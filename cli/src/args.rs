@@ -268,6 +268,7 @@ fn options(line: CommandLine) -> Result<Options, String> {
             globals: line.global.iter().map(|global| initial_value(global)).collect::<Result<_, _>>()?,
             display: !line.no_global_var_display,
             elide: !line.unoptimized,
+            guru: line.guru,
             target: line.target.map_or(0, i64::from),
             own_pid: i64::from(std::process::id()),
             ..check::Options::default()

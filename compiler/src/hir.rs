@@ -87,6 +87,8 @@ pub struct Function {
     pub embedded: Option<Span>,
     /// Whether it comes from a library file: nobody is warned about those.
     pub library: bool,
+    /// What its result points to, where that is known.
+    pub pointee: Option<TypeId>,
 }
 
 /// Something that holds a value: a variable, a key's part, an element.
@@ -125,6 +127,8 @@ pub struct Global {
     pub layout: Layout,
     /// Where a walk sorts by an extractor: it must be a statistic.
     pub sorted_by_extractor: Option<Span>,
+    /// What it, or its elements, point to, where that is known.
+    pub pointee: Option<TypeId>,
     /// Whether anything writes it.
     pub written: bool,
     /// Whether anything reads it.
@@ -210,6 +214,10 @@ pub struct Local {
     pub from: Span,
     /// Whether anything assigns it.
     pub assigned: bool,
+    /// It is not the script's: it holds what a pretty-printed variable reads, and is set at one place.
+    pub hidden: bool,
+    /// What it points to, where that is known.
+    pub pointee: Option<TypeId>,
 }
 
 /// Number of a function.

@@ -5,19 +5,39 @@
 use super::alias::{Aliases, Expanded};
 use super::builder::Builder;
 use super::context::Context;
+use super::instance::Instances;
 use super::names::Names;
 use super::place;
+use super::pointee::learn;
 use crate::hir::{self, Handler, Local, LocalId, Program, Stmt, StmtKind, Target};
 use crate::host::{Extractor, Sort, SortBy};
-use crate::probe::{self, Resolver, Site};
+use crate::probe::{self, Resolver, Site, unsupported};
 use crate::suggest::did_you_mean;
-use tapster_lang::ast::{self, Block, Expr, FunctionBody, Ident, Item, ProbePoint, Script, SortOrder, Walked};
+use tapster_lang::ast::{self, Block, Expr, Ident, Item, ProbePoint, Script, SortOrder, Walked};
 use tapster_lang::{Diagnostic, Span};
 use tapster_runtime_ebpf::aggregate::Histogram;
 
-/// Builds every function once, and every probe once for each site.
+/// Builds every function once, and every probe once for each site. Where a probe uses a pointer that only a later one
+/// puts into a global, all is built once more, knowing what it points to.
 pub fn build(scripts: &[Script], names: &Names, program: &mut Program, resolver: &mut Resolver, cx: &mut Context) {
-    functions(names, program, resolver, cx);
+    let (globals, functions) = (program.globals.clone(), program.functions.clone());
+    let (said, late) = (cx.diagnostics.len(), cx.late.len());
+    build_once(scripts, names, program, resolver, cx);
+    let is_unknown = |error: &Diagnostic| error.code == super::target::UNKNOWN_TYPE;
+    if program.globals.iter().all(|global| global.pointee.is_none()) || !cx.diagnostics.iter().any(is_unknown) {
+        return;
+    }
+    let known: Vec<_> = program.globals.iter().map(|global| global.pointee).collect();
+    *program = Program { globals, functions, ..Program::default() };
+    program.globals.iter_mut().zip(known).for_each(|(global, pointee)| global.pointee = pointee);
+    cx.diagnostics.truncate(said);
+    cx.late.truncate(late);
+    build_once(scripts, names, program, resolver, cx);
+}
+
+fn build_once(scripts: &[Script], names: &Names, program: &mut Program, resolver: &mut Resolver, cx: &mut Context) {
+    let mut instances = Instances::new(names, &program.functions);
+    functions(names, program, resolver, cx, &mut instances);
     let aliases = Aliases::new(scripts);
     for (file, script) in scripts.iter().enumerate() {
         for item in &script.items {
@@ -28,7 +48,7 @@ pub fn build(scripts: &[Script], names: &Names, program: &mut Program, resolver:
                     let sites = sites(&expanded.point, &aliases, resolver, cx);
                     resolved += sites.len();
                     let written = Written { expanded: &expanded, point, probe, file };
-                    place::place(&written, sites, names, program, resolver, cx);
+                    place::place(&written, sites, (names, &mut instances), program, resolver, cx);
                 }
                 if point.sufficient && resolved > 0 {
                     break;
@@ -41,24 +61,29 @@ pub fn build(scripts: &[Script], names: &Names, program: &mut Program, resolver:
     }
 }
 
-fn functions(names: &Names, program: &mut Program, resolver: &mut Resolver, cx: &mut Context) {
-    for (id, (definition, file)) in names.definitions.iter().enumerate() {
-        let FunctionBody::Script(body) = &definition.body else { continue };
-        let handler = core::mem::take(&mut program.functions[id].handler);
-        let mut builder = Builder {
-            program,
-            cx,
-            btf: resolver.btf,
-            names,
-            file: *file,
-            site: None,
-            notes: &mut resolver.notes,
-            handler,
-            loops: 0,
-        };
-        let body = builder.block(body);
-        program.functions[id].handler = Handler { body, ..builder.handler };
-    }
+fn functions(
+    names: &Names,
+    program: &mut Program,
+    resolver: &mut Resolver,
+    cx: &mut Context,
+    instances: &mut Instances,
+) {
+    let mut builder = Builder {
+        program,
+        cx,
+        btf: resolver.btf,
+        names,
+        file: 0,
+        site: None,
+        notes: &mut resolver.notes,
+        handler: Handler::default(),
+        loops: 0,
+        instances,
+        ahead: Vec::new(),
+        trying: false,
+        returned: None,
+    };
+    builder.other_functions();
 }
 
 /// A probe point as the script has it.
@@ -77,11 +102,12 @@ pub(super) fn handler(
     expanded: &Expanded,
     user: (&Block, usize),
     site: &Site,
-    names: &Names,
+    (names, instances): (&Names, &mut Instances),
     program: &mut Program,
     resolver: &mut Resolver,
     cx: &mut Context,
 ) -> Handler {
+    instances.next_probe();
     let mut builder = Builder {
         program,
         cx,
@@ -92,6 +118,10 @@ pub(super) fn handler(
         notes: &mut resolver.notes,
         handler: Handler::default(),
         loops: 0,
+        instances,
+        ahead: Vec::new(),
+        trying: false,
+        returned: None,
     };
     let mut body = Vec::new();
     for (condition, file) in &expanded.conditions {
@@ -102,6 +132,7 @@ pub(super) fn handler(
         builder.file = file;
         body.extend(builder.block(block));
     }
+    builder.open_functions();
     Handler { body, ..builder.handler }
 }
 
@@ -119,7 +150,7 @@ fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, cx: &mu
 
 impl Builder<'_, '_> {
     /// Statements of a block.
-    fn block(&mut self, block: &Block) -> Vec<Stmt> {
+    pub(super) fn block(&mut self, block: &Block) -> Vec<Stmt> {
         block.stmts.iter().filter_map(|stmt| self.stmt(stmt)).collect()
     }
 
@@ -138,7 +169,7 @@ impl Builder<'_, '_> {
         Stmt { kind: StmtKind::If(not, Box::new(next), None), span }
     }
 
-    fn stmt(&mut self, stmt: &ast::Stmt) -> Option<Stmt> {
+    pub(super) fn stmt_itself(&mut self, stmt: &ast::Stmt) -> Option<Stmt> {
         use ast::StmtKind as Ast;
         if self.cx.has_enough() {
             return None;
@@ -153,7 +184,8 @@ impl Builder<'_, '_> {
                 None => self.if_else(cond, then, other.as_deref()),
             },
             Ast::While(cond, body) => {
-                StmtKind::Loop { cond: self.expr(cond), step: None, body: Box::new(self.loop_body(body)) }
+                let cond = self.expr(cond);
+                self.conditional_loop(cond, 0, None, body)
             }
             Ast::For(init, cond, step, body) => self.for_loop(stmt.span, init, cond, step, body),
             Ast::Foreach(walk) => self.foreach(walk)?,
@@ -165,7 +197,7 @@ impl Builder<'_, '_> {
             Ast::Continue => StmtKind::Continue,
             Ast::Next => StmtKind::Next,
             Ast::Delete(target) => StmtKind::Delete(self.deleted(target)?),
-            Ast::Return(value) => StmtKind::Return(value.as_ref().map(|e| self.expr(e))),
+            Ast::Return(value) => StmtKind::Return(value.as_ref().map(|e| self.returned(e))),
             Ast::Try(body, message, catch) => {
                 let body = self.block(body);
                 let message = message.as_ref().map(|name| self.assigned(name));
@@ -179,13 +211,20 @@ impl Builder<'_, '_> {
         Some(Stmt { kind, span: stmt.span })
     }
 
+    /// What a function gives.
+    fn returned(&mut self, e: &Expr) -> hir::Expr {
+        let value = self.expr(e);
+        learn(&mut self.returned, value.pointee);
+        value
+    }
+
     /// A statement that must be one, be it empty.
     fn one(&mut self, stmt: &ast::Stmt) -> Stmt {
         self.stmt(stmt).unwrap_or(Stmt { kind: StmtKind::Block(Vec::new()), span: stmt.span })
     }
 
     /// The body of a loop, where `break` and `continue` have a meaning.
-    fn loop_body(&mut self, stmt: &ast::Stmt) -> Stmt {
+    pub(super) fn loop_body(&mut self, stmt: &ast::Stmt) -> Stmt {
         self.loops += 1;
         let body = self.one(stmt);
         self.loops -= 1;
@@ -207,10 +246,15 @@ impl Builder<'_, '_> {
         body: &ast::Stmt,
     ) -> StmtKind {
         let init = init.as_ref().map(|e| Stmt { kind: StmtKind::Expr(self.expr(e)), span: e.span });
+        let before = self.ahead.len();
         let cond = cond.as_ref().map_or_else(|| hir::Expr::long(1, span), |e| self.expr(e));
+        let kept = self.ahead.len();
         let step = step.as_ref().map(|e| self.expr(e));
-        let body = Box::new(self.loop_body(body));
-        let walk = Stmt { kind: StmtKind::Loop { cond, step, body }, span };
+        if self.ahead.len() > kept {
+            self.ahead.truncate(kept);
+            self.cx.report(unsupported("pretty-printed variables in the step of a `for`", span));
+        }
+        let walk = Stmt { kind: self.conditional_loop(cond, before, step, body), span };
         StmtKind::Block(init.into_iter().chain([walk]).collect())
     }
 
@@ -229,6 +273,9 @@ impl Builder<'_, '_> {
         };
         let keys: Vec<LocalId> = walk.keys.iter().map(|key| self.assigned(key)).collect();
         let value = walk.value.as_ref().map(|value| self.assigned(value));
+        if let (hir::Walked::Array(global, _), Some(value)) = (&over, value) {
+            learn(&mut self.handler.locals[value].pointee, self.program.globals[*global].pointee);
+        }
         let sort = self.sort(walk, &over);
         let limit = walk.limit.as_ref().map(|e| self.expr(e));
         let body = self.loop_body(&walk.body);
@@ -301,11 +348,10 @@ impl Builder<'_, '_> {
                 let (global, keys) = self.element(array, indexes)?;
                 Some(Target::Element(global, keys))
             }
-            ast::ExprKind::Target(..) => self.refuse(
-                Diagnostic::error("check::read-only", "write not permitted; need stap -g")
-                    .label(e.span, "kernel memory is read only")
-                    .help("eBPF cannot write kernel variables"),
-            ),
+            ast::ExprKind::Target(..)
+            | ast::ExprKind::Cast { .. }
+            | ast::ExprKind::Deref(..)
+            | ast::ExprKind::GlobalVar { .. } => self.refuse(super::target::read_only(e, self.cx.options.guru)),
             _ => self.refuse(
                 Diagnostic::error("check::lvalue", "Expecting lvalue for assignment").label(e.span, "not a variable"),
             ),

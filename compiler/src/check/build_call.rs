@@ -17,7 +17,8 @@ impl Builder<'_, '_> {
         let kind = match overloads.iter().find(fitting) {
             Some(first) => {
                 let first = *first;
-                ExprKind::Call(first, args.iter().map(|arg| self.expr(arg)).collect())
+                let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect();
+                ExprKind::Call(self.instance(first, &args), args)
             }
             None => match (overloads.first(), intrinsic::find(&name.name)) {
                 (None, Some(Intrinsic { op: Op::Known(known), params: [], .. })) if args.is_empty() => {
@@ -36,7 +37,8 @@ impl Builder<'_, '_> {
                 (None, Some(found)) => return self.refuse(arity(name, found.params.len(), args.len())),
             },
         };
-        Some(Expr { at: name.span, ..Expr::new(kind, span) })
+        let pointee = self.pointee(&kind);
+        Some(Expr { at: name.span, pointee, ..Expr::new(kind, span) })
     }
 
     fn known(&self, known: Known, span: Span) -> Expr {
@@ -83,7 +85,7 @@ impl Builder<'_, '_> {
         Some(if op.to_string { ExprKind::Format(format, args) } else { ExprKind::Print(format, args) })
     }
 
-    fn add(&mut self, format: Format) -> usize {
+    pub(super) fn add(&mut self, format: Format) -> usize {
         self.program.formats.push(format);
         self.program.formats.len() - 1
     }

@@ -55,7 +55,7 @@ impl Builder<'_, '_> {
         Some((global, indexes.iter().map(key).collect()))
     }
 
-    fn try_expr(&mut self, e: &ast::Expr) -> Option<Expr> {
+    pub(super) fn try_expr(&mut self, e: &ast::Expr) -> Option<Expr> {
         use ast::ExprKind as Ast;
         if let Err(error) = self.cx.count_expression(e.span) {
             return self.refuse(error);
@@ -107,8 +107,8 @@ impl Builder<'_, '_> {
             Ast::AddressOf(inner) => return self.address_of(inner, e.span),
             Ast::Cast { value, ty, module, path } => return self.cast(value, ty, module.as_ref(), path, e.span),
             Ast::Defined(inner) => return Some(Expr::long(i64::from(self.is_defined(inner)), e.span)),
-            Ast::Deref(..) => {
-                return self.refuse(unsupported("members of variables that are no target variables", e.span));
+            Ast::Deref(inner, path) => {
+                return self.deref(inner, path, e.span, e.at);
             }
             Ast::GlobalVar { .. } => return self.refuse(unsupported("`@var` operators", e.span)),
             Ast::Operator(name, _) => {
@@ -119,14 +119,18 @@ impl Builder<'_, '_> {
                 ExprKind::Long(0)
             }
         };
-        Some(Expr { at: e.at, ..Expr::new(kind, without_parentheses(e)) })
+        let pointee = self.pointee(&kind);
+        Some(Expr { at: e.at, pointee, ..Expr::new(kind, without_parentheses(e)) })
     }
 
     /// Whether an expression means anything here: it is built for a try.
     fn is_defined(&mut self, e: &ast::Expr) -> bool {
         let (said, noted, late) = (self.cx.diagnostics.len(), self.notes.len(), self.cx.late.len());
         let locals = self.handler.locals.len();
+        let (outer, ahead) = (core::mem::replace(&mut self.trying, true), self.ahead.len());
         let built = self.try_expr(e).is_some();
+        self.trying = outer;
+        self.ahead.truncate(ahead);
         let defined = built && !self.cx.diagnostics[said..].iter().any(|d| d.severity == Severity::Error);
         self.cx.diagnostics.truncate(said);
         self.cx.late.truncate(late);
@@ -238,7 +242,9 @@ impl Builder<'_, '_> {
             }
             AssignOp::Set => {
                 let target = self.written(target)?;
-                Some(ExprKind::Assign(target, None, Box::new(self.expr(value))))
+                let value = self.expr(value);
+                self.point(&target, &value);
+                Some(ExprKind::Assign(target, None, Box::new(value)))
             }
             AssignOp::Compound(op) => {
                 let modify = arith(op).map_or(Modify::Append, Modify::Arith);

@@ -1,9 +1,10 @@
 //! What building one handler works on. Statements, expressions and target variables have files of their own.
 
 use super::context::Context;
+use super::instance::Instances;
 use super::names::Names;
-use crate::hir::{Handler, Program};
-use crate::kernel::btf::Btf;
+use crate::hir::{Handler, Program, Stmt};
+use crate::kernel::btf::{Btf, TypeId};
 use crate::probe::Site;
 
 /// Builds one handler.
@@ -20,4 +21,12 @@ pub struct Builder<'b, 'a> {
     pub(super) handler: Handler,
     /// Loops around the statement being built.
     pub(super) loops: u32,
+    /// The functions built so far.
+    pub(super) instances: &'b mut Instances,
+    /// What is done before the statement being built.
+    pub(super) ahead: Vec<Stmt>,
+    /// Something is built only to see whether it can be.
+    pub(super) trying: bool,
+    /// What the function being built returns points to.
+    pub(super) returned: Option<TypeId>,
 }

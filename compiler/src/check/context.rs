@@ -40,6 +40,8 @@ pub struct Options {
     pub display: bool,
     /// Leave out what has no effect; off with `-u`.
     pub elide: bool,
+    /// `-g`.
+    pub guru: bool,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             globals: Vec::new(),
             display: true,
             elide: true,
+            guru: false,
         }
     }
 }

@@ -142,7 +142,7 @@ impl Display<'_> {
 
     fn local(&mut self, name: String, slot: Slot) -> usize {
         let span: Span = self.global.span;
-        self.locals.push(Local { name, span, slot, from: span, assigned: true });
+        self.locals.push(Local { name, span, slot, from: span, assigned: true, ..Local::default() });
         self.locals.len() - 1
     }
 

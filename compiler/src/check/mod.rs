@@ -9,6 +9,7 @@
 
 mod access;
 mod added;
+mod ahead;
 mod alias;
 mod build;
 mod build_call;
@@ -23,10 +24,12 @@ mod elide;
 mod format;
 mod infer;
 mod infer_call;
+mod instance;
 mod modified;
 mod names;
 mod origin;
 mod place;
+mod pointee;
 mod refine;
 pub(crate) mod shape;
 mod sides;

@@ -98,6 +98,7 @@ fn header(function: &ast::Function, library: bool) -> Function {
             slot: slot(param.ty),
             from: param.name.span,
             assigned: true,
+            ..Local::default()
         })
         .collect();
     header

@@ -2,6 +2,7 @@
 
 use super::build::{Written, handler};
 use super::context::Context;
+use super::instance::Instances;
 use super::names::Names;
 use crate::hir::{self, Place, Program};
 use crate::probe::{Resolver, Site};
@@ -12,7 +13,7 @@ use tapster_lang::ast::{Block, FunctionBody};
 pub(super) fn place(
     written: &Written,
     sites: Vec<Site>,
-    names: &Names,
+    (names, instances): (&Names, &mut Instances),
     program: &mut Program,
     resolver: &mut Resolver,
     cx: &mut Context,
@@ -27,7 +28,7 @@ pub(super) fn place(
         }
         let mark = cx.mark();
         let user = (&written.probe.body, written.file);
-        let built = handler(written.expanded, user, &site, names, program, resolver, cx);
+        let built = handler(written.expanded, user, &site, (names, instances), program, resolver, cx);
         let key = if asks { format!("{built:?}") } else { String::new() };
         if let Some(known) = known.get(&key).filter(|_| asks)
             && share(&mut program.probes[*known], &site, written)

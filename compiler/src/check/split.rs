@@ -4,6 +4,8 @@
 //! the kernel (`$p->f`, `kernel_string()`, `backtrace()`) is read before and captured with the variables it uses; facts
 //! of the task travel with every handoff. What would have to be read later is refused.
 
+mod early;
+
 use super::added;
 use super::context::Context;
 use super::refine::same;
@@ -211,7 +213,8 @@ impl Splitter<'_> {
 
     /// What the kernel does where user space goes on: reads ahead, then hands over.
     fn hand_over(&mut self, mut body: Vec<Stmt>, span: Span) -> Vec<Stmt> {
-        let mut ahead = self.read_ahead(&mut body);
+        let mut ahead = early::take(&mut body, &self.locals);
+        ahead.extend(self.read_ahead(&mut body));
         let number = self.program.handoffs.len();
         let handler = Handler { locals: Vec::new(), body };
         self.program.handoffs.push(Handoff { probe: self.probe, handler, captures: Vec::new() });
@@ -237,7 +240,7 @@ impl Splitter<'_> {
                     let shape = Scope { globals, functions, formats, locals, max }.shape(e);
                     let slot = Slot { ty: e.ty, shape };
                     let name = format!("captured {}", locals.len());
-                    locals.push(Local { name, span: e.span, slot, from: e.span, assigned: true });
+                    locals.push(Local { name, span: e.span, slot, from: e.span, assigned: true, ..Local::default() });
                     ahead.push((e.clone(), locals.len() - 1));
                     locals.len() - 1
                 });

@@ -1,13 +1,22 @@
 //! `$name->member[i]`: a path from a probe's argument through the kernel's types.
 
+mod context;
+mod pretty;
+
 use super::builder::Builder;
 use crate::hir::{Arith, Expr, ExprKind, Load, Type};
 use crate::kernel::btf::{Btf, Kind, Member, TypeId};
 use crate::kernel::renames::{PARAMS, matches};
 use crate::probe::{Arg, unsupported};
-use crate::suggest::did_you_mean;
-use tapster_lang::ast::{self, Access, Ident};
+use crate::suggest::{did_you_mean, nearest};
+use tapster_lang::ast::{self, Access, Ident, Literal};
 use tapster_lang::{Diagnostic, Span};
+
+/// The code of a member that is asked of a value of which nobody knows what it points to.
+pub const UNKNOWN_TYPE: &str = "target::unknown-type";
+
+/// Members that a message lists.
+const LISTED: usize = 20;
 
 /// A place on the way: an address or a value, and the type of what is there.
 struct Step {
@@ -23,9 +32,12 @@ struct Step {
 impl Builder<'_, '_> {
     /// Resolves a target variable with what follows it.
     pub(super) fn target_variable(&mut self, name: &Ident, path: &[Access], span: Span) -> Option<Expr> {
-        let btf = self.btf;
+        let (path, pretty) = split_pretty(path);
+        if name.name.starts_with("$$") {
+            return self.context_text(name, pretty, span);
+        }
         let step = self.variable_step(name, path, span)?;
-        self.value(btf?, step, span)
+        self.shown(step, pretty, span)
     }
 
     /// `@cast(e, "type")->member`: a path from any address.
@@ -37,14 +49,47 @@ impl Builder<'_, '_> {
         path: &[Access],
         span: Span,
     ) -> Option<Expr> {
-        let btf = self.btf;
+        let (path, pretty) = split_pretty(path);
         let step = self.cast_step(value, ty, module, path, span)?;
-        self.value(btf?, step, span)
+        if path.is_empty() && pretty.is_none() {
+            // The pointer itself, which brings its type along from now on.
+            return Some(Expr { pointee: Some(step.ty), span, ..step.value });
+        }
+        self.shown(step, pretty, span)
+    }
+
+    /// `p->member`: a path from a value that brings its type along.
+    pub(super) fn deref(&mut self, value: &ast::Expr, path: &[Access], span: Span, at: Span) -> Option<Expr> {
+        let (path, pretty) = split_pretty(path);
+        let step = self.deref_step(value, path, span, at)?;
+        self.shown(step, pretty, span)
+    }
+
+    /// What a script gets of a step: its value, or its text.
+    fn shown(&mut self, step: Step, pretty: Option<bool>, span: Span) -> Option<Expr> {
+        let btf = self.btf?;
+        match pretty {
+            Some(deep) => self.pretty(btf, step, deep, span),
+            None => self.value(btf, step, span),
+        }
+    }
+
+    fn deref_step(&mut self, value: &ast::Expr, path: &[Access], span: Span, at: Span) -> Option<Step> {
+        let value = self.try_expr(value)?;
+        match value.pointee {
+            None | Some(0) => self.refuse(
+                Diagnostic::error(UNKNOWN_TYPE, "unknown type in dereference")
+                    .label(at, "nothing says what this points to")
+                    .help("say it: @cast(value, \"task_struct\")->member"),
+            ),
+            Some(ty) => self.follow_pointer(value, ty, path, span),
+        }
     }
 
     /// `&$name->member`, `&@cast(…)->member`: where it lies.
     pub(super) fn address_of(&mut self, e: &ast::Expr, span: Span) -> Option<Expr> {
         let step = match &e.kind {
+            ast::ExprKind::Deref(value, path) => self.deref_step(value, path, e.span, e.at)?,
             ast::ExprKind::Target(name, path) => self.variable_step(name, path, e.span)?,
             ast::ExprKind::Cast { value, ty, module, path } => {
                 self.cast_step(value, ty, module.as_ref(), path, e.span)?
@@ -52,10 +97,12 @@ impl Builder<'_, '_> {
             _ => return self.refuse(unsupported("addresses of this", e.span)),
         };
         if !step.is_address {
-            return self.refuse(
-                Diagnostic::error("target::no-address", "cannot take the address of a value")
-                    .label(e.span, "lies in a register, not in memory"),
-            );
+            let message = match &step.value.kind {
+                ExprKind::Load(_) => "cannot take the address of a bit field",
+                _ => "cannot take address of object in register",
+            };
+            return self
+                .refuse(Diagnostic::error("target::no-address", message).label(e.span, "lies in no byte of memory"));
         }
         Some(Expr { pointee: Some(step.ty), ..address(step.value, span) })
     }
@@ -81,32 +128,35 @@ impl Builder<'_, '_> {
                     .label(span, format!("`{name}` is not a type of this kernel's BTF")),
             );
         };
-        let step = Step { value: self.expr(value), ty, is_address: true, typed: false };
-        // The value is a pointer, which can be indexed before anything follows.
+        let value = self.expr(value);
+        self.follow_pointer(value, ty, path, span)
+    }
+
+    /// Goes along a path from a pointer to this type.
+    fn follow_pointer(&mut self, value: Expr, ty: TypeId, path: &[Access], span: Span) -> Option<Step> {
         match path {
+            // It can be indexed before anything follows.
             [Access::Index(index), rest @ ..] => {
-                let step = self.element_at(step.value, ty, index, span)?;
+                let step = self.element_at(value, ty, index, span)?;
                 self.follow(step, rest, span)
             }
-            path => self.follow(step, path, span),
+            path => self.follow(Step { value, ty, is_address: true, typed: false }, path, span),
         }
     }
 
     fn variable_step(&mut self, name: &Ident, path: &[Access], span: Span) -> Option<Step> {
-        if let Some(text) = self.site.and_then(|site| site.context.text(&name.name)) {
-            let value = Expr { ty: Type::String, ..Expr::new(ExprKind::Text(text.into()), name.span) };
-            return Some(Step { value, ty: 0, is_address: false, typed: false });
-        }
-        if name.name.starts_with("$$") {
-            return self.refuse(unsupported("`$$vars`, `$$parms` and their kind", name.span));
-        }
         let arg = self.find_arg(name)?;
-        let btf = self.btf?;
+        let step = self.arg_step(self.btf?, &arg, name.span);
+        self.follow(step, path, span)
+    }
+
+    /// An argument of the probe itself.
+    fn arg_step(&self, btf: &Btf, arg: &Arg, span: Span) -> Step {
         let (size, signed) = scalar(btf, arg.ty).unwrap_or((8, false));
         let typed = arg.typed && btf.pointee(arg.ty).is_some();
-        let kind = ExprKind::Arg { source: arg.source, size, signed, typed };
-        let value = Expr { kind, ty: Type::Long, span: name.span, at: name.span, pointee: btf.pointee(arg.ty) };
-        self.follow(Step { value, ty: arg.ty, is_address: false, typed }, path, span)
+        let kind = ExprKind::Arg { source: arg.source.clone(), size, signed, typed };
+        let value = Expr { kind, ty: Type::Long, span, at: span, pointee: btf.pointee(arg.ty) };
+        Step { value, ty: arg.ty, is_address: false, typed }
     }
 
     /// Goes along a path.
@@ -116,7 +166,10 @@ impl Builder<'_, '_> {
             step = match access {
                 Access::Member(member) => self.member(btf, step, member, span)?,
                 Access::Index(index) => self.index(btf, step, index, span)?,
-                Access::Pretty { span, .. } => return self.refuse(unsupported("pretty-printed variables", *span)),
+                Access::Pretty { span, .. } => {
+                    let message = "cannot take address of pretty-printed variable";
+                    return self.refuse(Diagnostic::error("target::no-address", message).label(*span, "a text"));
+                }
             };
         }
         Some(step)
@@ -124,9 +177,7 @@ impl Builder<'_, '_> {
 
     fn find_arg(&mut self, name: &Ident) -> Option<Arg> {
         let wanted = name.name.trim_start_matches('$');
-        let Some(site) = self.site else {
-            return self.refuse(unsupported("`$variables` in functions", name.span));
-        };
+        let site = self.site?;
         let context = &site.context;
         let named = |wanted: &str| context.args.iter().find(|arg| arg.name == wanted).cloned();
         if let Some(arg) = named(wanted) {
@@ -145,26 +196,47 @@ impl Builder<'_, '_> {
             }
             return Some(arg);
         }
-        let names: Vec<&str> = context.args.iter().map(|arg| arg.name.as_str()).collect();
-        let listed = names.iter().map(|n| format!("${n}")).collect::<Vec<_>>().join(" ");
-        let message = if names.is_empty() {
-            format!("unable to find local '{wanted}'")
-        } else {
-            format!("unable to find local '{wanted}' (alternatives: {listed})")
-        };
+        self.no_variable(name, wanted)
+    }
+
+    /// A variable that the probe does not have.
+    fn no_variable<T>(&mut self, name: &Ident, wanted: &str) -> Option<T> {
+        let context = &self.site?.context;
+        let names: Vec<&str> = context.args.iter().map(|arg| arg.name.as_str()).filter(|n| !n.is_empty()).collect();
         let at = if context.name.is_empty() { "this probe".to_owned() } else { format!("`{}`", context.name) };
-        let help = did_you_mean(wanted, names.iter().copied()).unwrap_or_else(|| match names.is_empty() {
-            true => format!("{at} has no variables"),
-            false => format!("{at} has {listed}"),
-        });
         let label = format!("not a variable of {at}");
+        if names.is_empty() {
+            let error = Diagnostic::error("target::no-variable", "unresolved target-symbol expression");
+            let help = format!("{at} has no variables");
+            return self.refuse(error.label(name.span, label).help(help));
+        }
+        let listed = names.iter().map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let message = format!("unable to find local '{wanted}' (alternatives: {listed})");
+        let help = did_you_mean(wanted, names).unwrap_or_else(|| format!("{at} has {listed}"));
         self.refuse(Diagnostic::error("target::no-variable", message).label(name.span, label).help(help))
     }
 
     /// `->name`: from a structure or a pointer to one.
     fn member(&mut self, btf: &Btf, step: Step, name: &Ident, span: Span) -> Option<Step> {
-        let step = self.through_pointer(btf, step, span)?;
-        let (_, record) = btf.strip(step.ty)?;
+        let access = format!("->{}", name.name);
+        let refuse = |message: String| {
+            Diagnostic::error("target::no-structure", message).label(name.span, "not a member of anything known")
+        };
+        let is_record = |id| btf.strip(id).is_some_and(|(_, ty)| matches!(ty.kind(), Kind::Struct | Kind::Union));
+        let step = match btf.strip(step.ty)?.1.kind() {
+            Kind::Struct | Kind::Union if step.is_address => step,
+            Kind::Ptr => self.through_pointer(btf, step, span)?,
+            Kind::Array => return self.refuse(refuse(format!("invalid access '{access}' for array type"))),
+            _ => return self.refuse(refuse(invalid_access(btf, &access, step.ty))),
+        };
+        let (id, record) = btf.strip(step.ty)?;
+        if !is_record(id) {
+            let message = match record.kind() {
+                Kind::Fwd => format!("unresolved {}", btf.type_name(id)),
+                _ => format!("invalid access '{access}' vs '{}*'", btf.type_name(id)),
+            };
+            return self.refuse(refuse(message));
+        }
         let Some(member) = record.member(&name.name) else {
             return self.refuse(no_member(btf, step.ty, name));
         };
@@ -174,23 +246,11 @@ impl Builder<'_, '_> {
 
     /// From a pointer to what it points to: afterwards the step is an address.
     fn through_pointer(&mut self, btf: &Btf, step: Step, span: Span) -> Option<Step> {
-        let (_, ty) = btf.strip(step.ty)?;
-        match ty.kind() {
-            Kind::Struct | Kind::Union if step.is_address => Some(step),
-            Kind::Ptr => {
-                let target = ty.target();
-                let value = if step.is_address { load(&step, 8, false, None, span) } else { step.value };
-                let kind = btf.strip(target).map(|(_, t)| t.kind());
-                let typed = step.typed && matches!(kind, Some(Kind::Struct | Kind::Union));
-                Some(Step { value, ty: target, is_address: true, typed })
-            }
-            _ => {
-                let message = format!("'{}' is being accessed instead of a structure", btf.type_name(step.ty));
-                self.refuse(
-                    Diagnostic::error("target::no-structure", message).label(span, "not a pointer or structure"),
-                )
-            }
-        }
+        let target = btf.strip(step.ty)?.1.target();
+        let value = if step.is_address { load(&step, 8, false, None, span) } else { step.value };
+        let kind = btf.strip(target).map(|(_, t)| t.kind());
+        let typed = step.typed && matches!(kind, Some(Kind::Struct | Kind::Union));
+        Some(Step { value, ty: target, is_address: true, typed })
     }
 
     fn step_to(&mut self, btf: &Btf, step: Step, member: Member, field: String, span: Span) -> Option<Step> {
@@ -219,27 +279,51 @@ impl Builder<'_, '_> {
 
     /// `[i]`: an element of an array or behind a pointer.
     fn index(&mut self, btf: &Btf, step: Step, index: &ast::Expr, span: Span) -> Option<Step> {
-        let (_, ty) = btf.strip(step.ty)?;
-        let (base, element) = match ty.kind() {
-            Kind::Array => (address(step.value, span), ty.element().0),
+        let (id, ty) = btf.strip(step.ty)?;
+        match ty.kind() {
+            Kind::Array if step.is_address => {
+                let (element, length) = ty.element();
+                // The verifier follows into arrays at places that it knows.
+                let known =
+                    matches!(index.kind, ast::ExprKind::Literal(Literal::Number(n)) if n >= 0 && n < i64::from(length));
+                let typed = step.typed && known;
+                Some(Step { typed, ..self.element_at(step.value, element, index, span)? })
+            }
             Kind::Ptr => {
                 let step = self.through_pointer(btf, step, span)?;
-                (step.value, step.ty)
+                self.element_at(step.value, step.ty, index, span)
             }
-            _ => {
-                return self
-                    .refuse(Diagnostic::error("target::no-array", "not an array").label(span, "cannot be indexed"));
+            kind => {
+                let access = index_text(index);
+                let message = match kind {
+                    Kind::Struct | Kind::Union => format!("invalid access '{access}' for {}", btf.type_name(id)),
+                    _ => invalid_access(btf, &access, id),
+                };
+                self.refuse(Diagnostic::error("target::no-array", message).label(index.span, "cannot be indexed"))
             }
-        };
-        self.element_at(base, element, index, span)
+        }
     }
 
     /// The element with an index behind an address.
     fn element_at(&mut self, base: Expr, element: TypeId, index: &ast::Expr, span: Span) -> Option<Step> {
-        let size = i64::from(bytes(self.btf?, element)?);
+        let btf = self.btf?;
+        let Some(size) = bytes(btf, element) else {
+            let message = format!("invalid access '{}' vs '{}*'", index_text(index), btf.type_name(element));
+            let error = Diagnostic::error("target::no-array", message);
+            return self.refuse(error.label(index.span, "elements of no known size"));
+        };
         let index = self.expr(index);
-        let scaled = binary(Arith::Mul, index, Expr::long(size, span), span);
-        let value = binary(Arith::Add, base, scaled, span);
+        let value = match index.kind {
+            ExprKind::Long(nth) if (0..i64::from(u32::MAX)).contains(&nth) => {
+                let offset = u32::try_from(nth * i64::from(size)).ok();
+                offset.map(|offset| at_offset(base.clone(), offset, String::new(), span))
+            }
+            _ => None,
+        };
+        let value = value.unwrap_or_else(|| {
+            let scaled = binary(Arith::Mul, index, Expr::long(i64::from(size), span), span);
+            binary(Arith::Add, address(base, span), scaled, span)
+        });
         Some(Step { value, ty: element, is_address: true, typed: false })
     }
 
@@ -253,8 +337,16 @@ impl Builder<'_, '_> {
                 let pointee = btf.pointee(step.ty);
                 Some(Expr { pointee, ..load(&step, size, signed, None, span) })
             }
-            None => Some(address(step.value, span)),
+            None => Some(Expr { pointee: Some(step.ty), ..address(step.value, span) }),
         }
+    }
+}
+
+/// A path without the mark at its end; with one, whether it is `$$`.
+fn split_pretty(path: &[Access]) -> (&[Access], Option<bool>) {
+    match path {
+        [path @ .., Access::Pretty { deep, .. }] => (path, Some(*deep)),
+        path => (path, None),
     }
 }
 
@@ -324,22 +416,63 @@ fn scalar(btf: &Btf, ty: TypeId) -> Option<(u8, bool)> {
     }
 }
 
+/// Bytes of a value; none where a type has no size.
 fn bytes(btf: &Btf, ty: TypeId) -> Option<u32> {
-    let (_, ty) = btf.strip(ty)?;
-    match ty.kind() {
-        Kind::Array => Some(bytes(btf, ty.element().0)? * ty.element().1),
-        _ => ty.size(),
+    let mut length: u32 = 1;
+    let mut ty = ty;
+    // No compiler nests arrays deeper.
+    for _ in 0..32 {
+        match btf.strip(ty)?.1 {
+            array if array.kind() == Kind::Array => {
+                length = length.checked_mul(array.element().1)?;
+                ty = array.element().0;
+            }
+            other => return other.size()?.checked_mul(length),
+        }
+    }
+    None
+}
+
+/// Nothing writes what a probe stopped at.
+pub fn read_only(e: &ast::Expr, guru: bool) -> Diagnostic {
+    let message = match guru {
+        false => "write to target variable not permitted; need stap -g",
+        true => "write to target variable cannot be done in eBPF",
+    };
+    Diagnostic::error("check::read-only", message)
+        .label(e.span, "the kernel's memory and registers are read only")
+        .help("-g does not change that: eBPF programs cannot write what they trace")
+}
+
+/// An access that a type does not have.
+fn invalid_access(btf: &Btf, access: &str, ty: TypeId) -> String {
+    let name = match btf.strip(ty) {
+        Some((_, ty)) if matches!(ty.kind(), Kind::Enum | Kind::Enum64) && ty.name().is_empty() => {
+            "enum {...}".to_owned()
+        }
+        Some((id, _)) => btf.type_name(id),
+        None => "?".to_owned(),
+    };
+    format!("invalid access '{access}' vs. {name}")
+}
+
+/// An index as messages show it.
+fn index_text(index: &ast::Expr) -> String {
+    match &index.kind {
+        ast::ExprKind::Literal(Literal::Number(number)) => format!("[{number}]"),
+        _ => "[...]".to_owned(),
     }
 }
 
 fn no_member(btf: &Btf, ty: TypeId, name: &Ident) -> Diagnostic {
-    let members: Vec<&str> = match btf.strip(ty) {
-        Some((_, record)) => record.members().map(|(name, _)| name).filter(|name| !name.is_empty()).collect(),
-        None => Vec::new(),
-    };
-    let listed = members.iter().take(12).copied().collect::<Vec<_>>().join(" ");
+    let members: Vec<&str> = btf.strip(ty).map(|(_, record)| record.member_names()).unwrap_or_default();
+    // The nearest ones first: some structures have hundreds.
+    let near = nearest(&name.name, members.iter().copied());
+    let others = members.iter().copied().filter(|member| !near.contains(member));
+    let listed = near.iter().copied().chain(others).take(LISTED).collect::<Vec<_>>().join(", ");
+    let more = if members.len() > LISTED { ", ..." } else { "" };
     let ty = btf.strip(ty).map_or_else(String::new, |(id, _)| btf.type_name(id));
-    let message = format!("unable to find member '{}' for {ty} (alternatives: {listed})", name.name);
+    let message = format!("unable to find member '{}' for {ty} (alternatives: {listed}{more})", name.name);
     let error = Diagnostic::error("target::no-member", message).label(name.span, format!("not a member of {ty}"));
     match did_you_mean(&name.name, members) {
         Some(help) => error.help(help),

@@ -74,6 +74,9 @@ pub struct Btf<'a> {
     known: RefCell<HashMap<(Kind, String), Option<TypeId>>>,
 }
 
+/// Members of a structure with those of its anonymous ones: what has more holds itself.
+const MEMBERS_MAX: u32 = 4_096;
+
 /// Types between two milestones.
 const STRIDE: u32 = 64;
 
@@ -223,19 +226,41 @@ impl<'a> Btf<'a> {
 
     /// A type as C writes it, short (`struct kmem_cache *`).
     pub fn type_name(&'a self, id: TypeId) -> String {
-        let Some(ty) = self.get(id) else { return "?".into() };
-        match ty.kind() {
-            Kind::Void => "void".into(),
-            Kind::Ptr => format!("{}*", self.type_name(ty.target())),
-            Kind::Struct | Kind::Fwd => format!("struct {}", ty.name()),
-            Kind::Union => format!("union {}", ty.name()),
-            Kind::Enum | Kind::Enum64 => format!("enum {}", ty.name()),
-            Kind::Array => format!("{}[{}]", self.type_name(ty.element().0), ty.element().1),
-            Kind::FuncProto => "function".into(),
-            Kind::Const => format!("{} const", self.type_name(ty.target())),
-            Kind::Volatile | Kind::Restrict | Kind::TypeTag => self.type_name(ty.target()),
-            _ => ty.name().into(),
+        let mut id = id;
+        // What stands behind the name, the last first.
+        let mut behind: Vec<String> = Vec::new();
+        for _ in 0..32 {
+            let Some(ty) = self.get(id) else { break };
+            let name = match ty.kind() {
+                Kind::Ptr => {
+                    behind.push("*".into());
+                    id = ty.target();
+                    continue;
+                }
+                Kind::Array => {
+                    behind.push(format!("[{}]", ty.element().1));
+                    id = ty.element().0;
+                    continue;
+                }
+                Kind::Const => {
+                    behind.push(" const".into());
+                    id = ty.target();
+                    continue;
+                }
+                Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
+                    id = ty.target();
+                    continue;
+                }
+                Kind::Void => "void".into(),
+                Kind::Struct | Kind::Fwd => format!("struct {}", ty.name()),
+                Kind::Union => format!("union {}", ty.name()),
+                Kind::Enum | Kind::Enum64 => format!("enum {}", ty.name()),
+                Kind::FuncProto => "function".into(),
+                _ => ty.name().into(),
+            };
+            return behind.into_iter().rev().fold(name, |name, part| name + &part);
         }
+        "?".into()
     }
 
     /// All types in order: number, byte offset, info word.
@@ -375,18 +400,41 @@ impl<'a> Type<'a> {
 
     /// A member by name, looked for in anonymous structures and unions too.
     pub fn member(&self, name: &str) -> Option<Member> {
-        for (own, member) in self.members() {
-            if own == name {
-                return Some(member);
+        let mut found = None;
+        self.visit_members(0, &mut { MEMBERS_MAX }, &mut |own, member| {
+            let is_it = own == name;
+            found = found.or(is_it.then_some(member));
+            !is_it
+        });
+        found
+    }
+
+    /// Names of all members, those of anonymous structures and unions among them.
+    pub fn member_names(&self) -> Vec<&'a str> {
+        let mut names = Vec::new();
+        self.visit_members(0, &mut { MEMBERS_MAX }, &mut |name, _| {
+            names.push(name);
+            true
+        });
+        names
+    }
+
+    /// Visits the members that have a name, anonymous structures and unions opened, until the visitor has enough or
+    /// there is no room for more.
+    fn visit_members(&self, base: u32, room: &mut u32, visit: &mut dyn FnMut(&'a str, Member) -> bool) -> bool {
+        self.members().all(|(name, member)| {
+            // A structure that holds itself never ends: each level takes at least one.
+            let Some(left) = room.checked_sub(1) else { return false };
+            *room = left;
+            let bit_offset = base.wrapping_add(member.bit_offset);
+            if !name.is_empty() {
+                return visit(name, Member { bit_offset, ..member });
             }
-            if own.is_empty()
-                && let Some((_, inner)) = self.btf.strip(member.ty)
-                && let Some(found) = inner.member(name)
-            {
-                return Some(Member { bit_offset: member.bit_offset + found.bit_offset, ..found });
+            match self.btf.strip(member.ty) {
+                Some((_, inner)) => inner.visit_members(bit_offset, room, visit),
+                None => true,
             }
-        }
-        None
+        })
     }
 
     fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 //! nor room for frames.
 
 use super::code::Addr;
+use super::expr::is_pointer;
 use super::handler::{Bound, Exit, Frame, Home, Lowerer};
 use super::plan::text_size;
 use super::target::{PrintArg, Raise, Target, Text};
@@ -29,6 +30,9 @@ impl<'a, T: Target> Lowerer<'a, '_, T> {
     pub(super) fn call(&mut self, first: FunctionId, args: &[Expr], span: Span) -> Bound {
         // A string that lies in a variable is copied by whoever gets it: arguments are passed by value.
         let mut values = self.values(&args.iter().collect::<Vec<_>>());
+        for (value, _) in values.iter_mut().zip(args).filter(|(_, arg)| is_pointer(arg)) {
+            *value = Bound::Word(self.target.as_number(&mut self.code, value.word()));
+        }
         if self.program.functions[first].passes {
             // What the first overload changes is not what the next one gets.
             values = values.into_iter().zip(args).map(|(value, arg)| self.kept(value, arg)).collect();
@@ -78,6 +82,7 @@ impl<'a, T: Target> Lowerer<'a, '_, T> {
             Home::Text(home, size) => Bound::Text(Text::At(home, size)),
             Home::Word(variable) if slot.ty == Type::String => Bound::Stack(self.code.b.use_var(variable)),
             Home::Word(variable) => Bound::Word(self.code.b.use_var(variable)),
+            Home::Stored(home) => Bound::Word(self.code.load(I64, home)),
         }
     }
 
@@ -102,7 +107,7 @@ impl<'a, T: Target> Lowerer<'a, '_, T> {
     fn native(&mut self, id: FunctionId, args: &[Bound], result: Home, done: Block, next: Block, span: Span) {
         let function: &'a hir::Function = &self.program.functions[id];
         let out = match result {
-            Home::Text(home, _) => home,
+            Home::Text(home, _) | Home::Stored(home) => home,
             Home::Word(_) => self.code.slot(8),
         };
         let mut words = vec![self.code.pointer(out)];
@@ -178,6 +183,7 @@ impl<'a, T: Target> Lowerer<'a, '_, T> {
     fn captured(&mut self, local: hir::LocalId) -> PrintArg {
         match self.frame.homes[local] {
             Home::Word(variable) => PrintArg::Long(self.code.b.use_var(variable)),
+            Home::Stored(home) => PrintArg::Stored(home),
             Home::Text(home, size) => PrintArg::Text(Text::At(home, size), size),
         }
     }
@@ -187,7 +193,7 @@ impl<'a, T: Target> Lowerer<'a, '_, T> {
         let mut at = self.target.handed_over(&mut self.code);
         for local in captures {
             let (bound, size) = match self.frame.homes[*local] {
-                Home::Word(_) => (Bound::Word(self.code.load(I64, at)), 8),
+                Home::Word(_) | Home::Stored(_) => (Bound::Word(self.code.load(I64, at)), 8),
                 Home::Text(_, size) => (Bound::Text(Text::At(at, size)), size),
             };
             self.set_local(*local, bound);
@@ -207,7 +213,7 @@ impl<'a, T: Target> Lowerer<'a, '_, T> {
 
     /// `return`
     pub(super) fn give_back(&mut self, value: Option<&Expr>) {
-        let value = value.map(|value| self.bound(value));
+        let value = value.map(|value| self.assigned(value));
         match (self.frame.exit, value) {
             (Exit::Handler, _) => self.target.leave(&mut self.code),
             (Exit::Native(out), value) => {

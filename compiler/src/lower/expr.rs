@@ -84,15 +84,20 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 self.target.bucket(&mut self.code, *global, key, number, e.at)
             }
             ExprKind::Neg(a) => {
-                let a = self.long(a);
+                let a = self.plain(a);
                 self.code.b.ins().ineg(a)
             }
             ExprKind::BitNot(a) => {
-                let a = self.long(a);
+                let a = self.plain(a);
                 self.code.b.ins().bnot(a)
             }
-            ExprKind::Arith(op, a, b) => {
+            // A pointer with a known distance is still one.
+            ExprKind::Arith(op @ (Arith::Add | Arith::Sub), a, b) if matches!(b.kind, ExprKind::Long(_)) => {
                 let (a, b) = (self.long(a), self.long(b));
+                self.arith(*op, a, b, e.at)
+            }
+            ExprKind::Arith(op, a, b) => {
+                let (a, b) = (self.plain(a), self.plain(b));
                 self.arith(*op, a, b, e.at)
             }
             ExprKind::Not(_) | ExprKind::Compare(..) | ExprKind::And(..) | ExprKind::Or(..) => self.truth(e),
@@ -121,6 +126,12 @@ impl<T: Target> Lowerer<'_, '_, T> {
         }
     }
 
+    /// A number that the verifier does not take for a pointer.
+    pub(super) fn plain(&mut self, e: &Expr) -> Value {
+        let value = self.long(e);
+        if is_pointer(e) { self.target.as_number(&mut self.code, value) } else { value }
+    }
+
     fn is_in(&mut self, global: hir::GlobalId, slice: &hir::Slice) -> Value {
         let whole = slice.iter().all(Option::is_some);
         match self.slice_key(global, slice) {
@@ -138,6 +149,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
     pub(super) fn local_word(&mut self, local: hir::LocalId) -> Value {
         match self.frame.homes[local] {
             Home::Word(variable) => self.code.b.use_var(variable),
+            Home::Stored(home) => self.code.load(I64, home),
             Home::Text(..) => unreachable!("types were checked"),
         }
     }
@@ -233,5 +245,16 @@ impl<T: Target> Lowerer<'_, '_, T> {
         }
         self.to(done);
         result
+    }
+}
+
+/// Whether the verifier may know what an expression points to.
+pub(super) fn is_pointer(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Arg { typed, .. } => *typed,
+        ExprKind::Load(load) => load.direct && load.size == 8 && e.pointee.is_some(),
+        ExprKind::Arith(Arith::Add | Arith::Sub, a, b) => matches!(b.kind, ExprKind::Long(_)) && is_pointer(a),
+        ExprKind::Choose(_, a, b) => is_pointer(a) || is_pointer(b),
+        _ => false,
     }
 }

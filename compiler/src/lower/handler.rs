@@ -21,6 +21,8 @@ const ACTIONS_AT_ONCE: u32 = 10;
 pub enum Home {
     /// A number, or a stack's handle.
     Word(Variable),
+    /// A number in memory: there may be more of them than registers.
+    Stored(Addr),
     /// A string of at most this many bytes.
     Text(Addr, u32),
 }
@@ -96,7 +98,20 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
 
     /// Homes for variables, all zero and empty.
     pub(super) fn homes(&mut self, locals: &[hir::Local]) -> Vec<Home> {
-        locals.iter().map(|local| self.home(local.slot)).collect()
+        locals
+            .iter()
+            .map(|local| if local.hidden { self.stored_home(local.slot) } else { self.home(local.slot) })
+            .collect()
+    }
+
+    /// As [`Self::home`], but numbers have theirs in memory, too.
+    fn stored_home(&mut self, slot: Slot) -> Home {
+        if slot.ty == Type::String {
+            return self.home(slot);
+        }
+        let home = self.target.text_home(&mut self.code, 8);
+        self.code.store_k(0, home);
+        Home::Stored(home)
     }
 
     pub(super) fn home(&mut self, slot: Slot) -> Home {
@@ -241,7 +256,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         let (caught, end) = (self.code.block(), self.code.block());
         let home = message.and_then(|local| match self.frame.homes[local] {
             Home::Text(home, size) => Some((home, size)),
-            Home::Word(_) => None,
+            Home::Word(_) | Home::Stored(_) => None,
         });
         let outer = self.code.catch.replace(super::code::Catch { block: caught, message: home });
         self.stmts(body);
@@ -268,7 +283,7 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
                     let zero = self.code.k(0);
                     self.code.b.def_var(variable, zero);
                 }
-                Home::Text(home, _) => self.code.store_k(0, home),
+                Home::Text(home, _) | Home::Stored(home) => self.code.store_k(0, home),
             },
             hir::Target::Global(global) => self.delete_global(*global),
             hir::Target::Element(global, keys) => {

@@ -137,6 +137,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
     pub(super) fn set_home(&mut self, home: Home, bound: Bound) {
         match (home, bound) {
             (Home::Word(variable), bound) => self.code.b.def_var(variable, bound.word()),
+            (Home::Stored(home), bound) => self.code.store(bound.word(), home),
             (Home::Text(home, size), bound) => {
                 self.target.put_text(&mut self.code, &bound.text(), home, size, false);
             }

@@ -1,9 +1,10 @@
 //! Assignments: variables, globals and elements.
 
 use super::code::Addr;
+use super::expr::is_pointer;
 use super::handler::{Bound, Home, Lowerer};
 use super::target::{Target, Text};
-use crate::hir::{self, Arith, Expr, Modify};
+use crate::hir::{self, Arith, Expr, Modify, Type};
 use crate::image::{Storage, Value as Element};
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
@@ -41,7 +42,8 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Some(Modify::Arith(op)) => op,
             Some(Modify::Append) => unreachable!("types were checked"),
             None => {
-                let value = self.bound(value);
+                // Memory holds numbers by itself.
+                let value = if let Place::Local(_) = place { self.assigned(value) } else { self.bound(value) };
                 let word = value.word();
                 self.store(place, value, span);
                 return word;
@@ -58,6 +60,14 @@ impl<T: Target> Lowerer<'_, '_, T> {
         self.update(place, span, |this, old| this.arith(op, old, by, at)).1
     }
 
+    /// A value for a variable, which holds numbers: the verifier's pointers are none.
+    pub(super) fn assigned(&mut self, value: &Expr) -> Bound {
+        match value.ty {
+            Type::Long if is_pointer(value) => Bound::Word(self.plain(value)),
+            _ => self.bound(value),
+        }
+    }
+
     /// `.=`; gives the whole string.
     pub(super) fn append(&mut self, target: &hir::Target, value: &Expr, span: Span) -> Text {
         let place = self.place(target);
@@ -65,7 +75,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
         match place {
             Place::Local(local) => match self.frame.homes[local] {
                 Home::Text(home, size) => self.append_at(home, size, &text),
-                Home::Word(_) => unreachable!("who appends has text"),
+                Home::Word(_) | Home::Stored(_) => unreachable!("who appends has text"),
             },
             Place::Global(global) => match self.plan.globals[global].storage {
                 Storage::Text { offset, size } => {

@@ -55,6 +55,8 @@ pub enum Text {
 pub enum PrintArg {
     /// A number.
     Long(Value),
+    /// A number in memory: it is not loaded before it is needed.
+    Stored(Addr),
     /// A string; its bound with the NUL.
     Text(Text, u32),
 }
@@ -166,6 +168,9 @@ pub trait Target {
 
     /// An argument of the probe.
     fn arg(&mut self, code: &mut Code, source: &ArgSource) -> Value;
+
+    /// An address that is to be a number like any other.
+    fn as_number(&mut self, code: &mut Code, address: Value) -> Value;
 
     /// Reads 1, 2, 4 or 8 bytes of the kernel's or the process's memory, with or without their sign; raises where there
     /// is nothing to read.

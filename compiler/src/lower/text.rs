@@ -21,6 +21,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
             ExprKind::Local(local) => match self.frame.homes[*local] {
                 Home::Text(home, size) => Text::At(home, size),
                 Home::Word(variable) => Text::Stack(self.code.b.use_var(variable)),
+                Home::Stored(_) => unreachable!("types were checked"),
             },
             ExprKind::Global(global) => self.global_text(*global),
             ExprKind::Element(global, keys) => match self.element(*global, keys) {
@@ -224,12 +225,27 @@ impl<T: Target> Lowerer<'_, '_, T> {
     }
 
     fn print_args(&mut self, args: &[Expr]) -> Vec<PrintArg> {
-        let values = self.values(&args.iter().collect::<Vec<_>>()).into_iter().zip(args);
-        let values = values.map(|(value, arg)| match value {
-            Bound::Word(word) | Bound::Stack(word) => PrintArg::Long(word),
-            Bound::Text(text) => PrintArg::Text(text, self.size_of(arg)),
-        });
-        values.collect()
+        let evaluated: Vec<&Expr> = args.iter().filter(|arg| self.stored(arg).is_none()).collect();
+        let mut values = self.values(&evaluated).into_iter();
+        let mut value = |arg: &Expr| match self.stored(arg) {
+            Some(home) => PrintArg::Stored(home),
+            None => match values.next().expect("each argument has a value") {
+                Bound::Word(word) | Bound::Stack(word) => PrintArg::Long(word),
+                Bound::Text(text) => PrintArg::Text(text, self.size_of(arg)),
+            },
+        };
+        args.iter().map(&mut value).collect()
+    }
+
+    /// Where a variable that is kept in memory has its number.
+    fn stored(&self, e: &Expr) -> Option<Addr> {
+        match e.kind {
+            ExprKind::Local(local) => match self.frame.homes[local] {
+                Home::Stored(home) => Some(home),
+                Home::Word(_) | Home::Text(..) => None,
+            },
+            _ => None,
+        }
     }
 }
 

@@ -91,6 +91,7 @@ impl User {
         for (nth, arg) in args.iter().enumerate() {
             let word = match arg {
                 PrintArg::Long(word) => *word,
+                PrintArg::Stored(home) => code.load(I64, *home),
                 PrintArg::Text(text, size) => {
                     let place = self.text_at(code, text, *size);
                     code.pointer(place)
@@ -347,6 +348,10 @@ impl Target for User {
 
     fn arg(&mut self, _: &mut Code, _: &ArgSource) -> Value {
         unreachable!("{KERNEL_ONLY}")
+    }
+
+    fn as_number(&mut self, _: &mut Code, address: Value) -> Value {
+        address
     }
 
     fn read(

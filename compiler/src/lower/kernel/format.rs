@@ -7,7 +7,7 @@ use super::{Kernel, helper, namespace};
 use crate::image::{Conversion, Format, Measure, Piece};
 use crate::lower::code::{Addr, Base, Code};
 use crate::lower::target::{PrintArg, Text};
-use cranelift_codegen::ir::types::I8;
+use cranelift_codegen::ir::types::{I8, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 /// Arguments of one call: `MAX_BPRINTF_VARARGS` of include/linux/bpf.h.
@@ -94,6 +94,7 @@ impl Kernel<'_> {
     fn print_value(&mut self, code: &mut Code, arg: &PrintArg) -> Value {
         match arg {
             PrintArg::Long(value) => *value,
+            PrintArg::Stored(home) => code.load(I64, *home),
             PrintArg::Text(text, size) => self.source(code, text, *size),
         }
     }
@@ -164,7 +165,7 @@ fn fits(parts: &[Part], part: &Part) -> bool {
 
 fn bytes_of(arg: &PrintArg) -> u32 {
     match arg {
-        PrintArg::Long(_) => NUMBER_BYTES,
+        PrintArg::Long(_) | PrintArg::Stored(_) => NUMBER_BYTES,
         PrintArg::Text(_, size) => *size,
     }
 }
@@ -172,7 +173,7 @@ fn bytes_of(arg: &PrintArg) -> u32 {
 fn text_of(arg: &PrintArg) -> &Text {
     match arg {
         PrintArg::Text(text, _) => text,
-        PrintArg::Long(_) => unreachable!("types were checked"),
+        PrintArg::Long(_) | PrintArg::Stored(_) => unreachable!("types were checked"),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::image::{Loss, MapRole};
 use crate::lower::code::{Addr, Code};
 use crate::lower::target::{PrintArg, Text};
 use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
 use tapster_runtime_ebpf::limits::TASK_COMM_LEN;
 use tapster_runtime_ebpf::record::{HEADER, Kind, event};
 
@@ -72,6 +73,10 @@ impl Kernel<'_> {
         for arg in args {
             match arg {
                 PrintArg::Long(value) => code.store(*value, at),
+                PrintArg::Stored(home) => {
+                    let value = code.load(I64, *home);
+                    code.store(value, at);
+                }
                 PrintArg::Text(text, size) => self.put(code, text, at, *size, false),
             }
             at = at.plus(arg_size(arg));
@@ -81,7 +86,7 @@ impl Kernel<'_> {
 
 fn arg_size(arg: &PrintArg) -> u32 {
     match arg {
-        PrintArg::Long(_) => 8,
+        PrintArg::Long(_) | PrintArg::Stored(_) => 8,
         PrintArg::Text(_, size) => *size,
     }
 }

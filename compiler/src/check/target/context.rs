@@ -1,0 +1,62 @@
+//! `$$vars`, `$$parms`, `$$locals`, `$$return`: all variables of a probe as text.
+
+use super::Step;
+use crate::check::builder::Builder;
+use crate::check::format;
+use crate::hir::{Expr, ExprKind, Type};
+use crate::kernel::btf::{Btf, Kind};
+use crate::probe::Arg;
+use tapster_lang::Span;
+use tapster_lang::ast::Ident;
+
+/// What a function gave back; its probe has it as a variable.
+const RESULT: &str = "return";
+
+impl Builder<'_, '_> {
+    /// `name=value name=value`; with `$` or `$$` each as [`Builder::pretty`] shows it.
+    pub(super) fn context_text(&mut self, name: &Ident, pretty: Option<bool>, span: Span) -> Option<Expr> {
+        let site = self.site?;
+        let args = || site.context.args.iter().filter(|arg| !arg.name.is_empty());
+        let shown: Vec<Arg> = match name.name.as_str() {
+            "$$vars" | "$$parms" => args().filter(|arg| arg.name != RESULT).cloned().collect(),
+            // What the kernel's BTF does not tell of.
+            "$$locals" => Vec::new(),
+            "$$return" => match args().find(|arg| arg.name == RESULT) {
+                Some(result) => vec![result.clone()],
+                None => return self.no_variable(name, "$return"),
+            },
+            other => match site.context.text(other) {
+                Some(text) => return Some(Expr::text(text.into(), span)),
+                None => return self.no_variable(name, &other[1..]),
+            },
+        };
+        let btf = self.btf?;
+        let mut text = String::new();
+        let mut values = Vec::new();
+        for arg in shown {
+            let separator = if text.is_empty() { "" } else { " " };
+            text.push_str(&format!("{separator}{}=", arg.name));
+            let step = self.arg_step(btf, &arg, span);
+            match pretty {
+                _ if is_record(btf, &step) => text.push_str("{...}"),
+                None => {
+                    text.push_str("%#x");
+                    values.push(self.value(btf, step, span)?);
+                }
+                Some(deep) => {
+                    text.push_str("%s");
+                    values.push(self.pretty(btf, step, deep, span)?);
+                }
+            }
+        }
+        let format = format::parse(text.as_bytes(), span).ok()?;
+        let kind = ExprKind::Format(self.add(format), values);
+        Some(Expr { ty: Type::String, ..Expr::new(kind, span) })
+    }
+}
+
+/// Whether an argument is a structure itself, spread over registers.
+fn is_record(btf: &Btf, step: &Step) -> bool {
+    let kind = btf.strip(step.ty).map(|(_, ty)| ty.kind());
+    !step.is_address && matches!(kind, Some(Kind::Struct | Kind::Union))
+}
