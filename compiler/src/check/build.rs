@@ -74,6 +74,7 @@ fn functions(
         btf: resolver.btf,
         names,
         file: 0,
+        params: None,
         site: None,
         notes: &mut resolver.notes,
         handler: Handler::default(),
@@ -114,6 +115,7 @@ pub(super) fn handler(
         btf: resolver.btf,
         names,
         file: user.1,
+        params: None,
         site: Some(site),
         notes: &mut resolver.notes,
         handler: Handler::default(),
@@ -359,7 +361,11 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn find_global(&self, name: &str) -> Option<hir::GlobalId> {
-        self.names.global(name, self.file)
+        match self.params {
+            None => self.names.global(name, self.file),
+            Some(params) if self.handler.locals[..params].iter().any(|param| param.name == name) => None,
+            Some(_) => self.names.global_of_function(name, self.file),
+        }
     }
 
     /// A global array by name.

@@ -15,6 +15,8 @@ pub struct Builder<'b, 'a> {
     pub(super) names: &'b Names<'b>,
     /// The file of the text being built: private names are its own.
     pub(super) file: usize,
+    /// How many of the locals are parameters, which hide globals; probes have none.
+    pub(super) params: Option<usize>,
     /// Where the probe stands; a function stands nowhere.
     pub(super) site: Option<&'b Site>,
     pub(super) notes: &'b mut Vec<String>,

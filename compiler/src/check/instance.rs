@@ -178,6 +178,7 @@ impl Builder<'_, '_> {
             btf: self.btf,
             names: self.names,
             file,
+            params: Some(function.params.len()),
             site: self.site.filter(|_| depends.probe),
             notes: self.notes,
             handler,

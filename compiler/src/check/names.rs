@@ -8,6 +8,9 @@ use tapster_lang::ast::{self, FunctionBody, Item, Script, TypeName};
 #[derive(Debug, Default)]
 pub struct Names<'s> {
     globals: HashMap<(Option<usize>, &'s str), GlobalId>,
+    /// By file, whether it is the library's; by global, whether the library declares it.
+    library: Vec<bool>,
+    global_of_library: Vec<bool>,
     /// Overloads in the order in which they are tried, those of all arities.
     functions: HashMap<(Option<usize>, &'s str), Vec<FunctionId>>,
     /// The definition of each function, and its file.
@@ -17,7 +20,8 @@ pub struct Names<'s> {
 impl<'s> Names<'s> {
     /// Collects the functions of all scripts, and gives their headers.
     pub fn functions(scripts: &'s [Script]) -> (Names<'s>, Vec<Function>) {
-        let mut names = Names::default();
+        let library = scripts.iter().map(|script| script.library).collect();
+        let mut names = Names { library, ..Names::default() };
         let mut headers = Vec::new();
         for (file, script) in scripts.iter().enumerate() {
             for item in &script.items {
@@ -47,6 +51,9 @@ impl<'s> Names<'s> {
     pub fn declare(&mut self, global: &'s ast::Global, file: usize, id: GlobalId) -> Option<GlobalId> {
         let scope = (global.private.then_some(file), global.name.name.as_str());
         let taken = self.globals.get(&scope).copied();
+        if taken.is_none() {
+            self.global_of_library.push(self.library[file]);
+        }
         self.globals.entry(scope).or_insert(id);
         taken
     }
@@ -54,6 +61,12 @@ impl<'s> Names<'s> {
     /// The global that a name means in a file.
     pub fn global(&self, name: &str, file: usize) -> Option<GlobalId> {
         self.globals.get(&(Some(file), name)).or_else(|| self.globals.get(&(None, name))).copied()
+    }
+
+    /// The global that a name means in a function of a file. The library's functions have variables of their own names,
+    /// whatever a script calls its globals.
+    pub fn global_of_function(&self, name: &str, file: usize) -> Option<GlobalId> {
+        self.global(name, file).filter(|global| !self.library[file] || self.global_of_library[*global])
     }
 
     /// The overloads that a name means in a file.
