@@ -7,6 +7,7 @@ use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH};
 use object::read::elf::ElfFile64;
 use object::{Architecture, Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
 use object::{RelocationTarget, SegmentFlags};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// A program, a library or a file of debug information.
@@ -25,6 +26,21 @@ pub struct Function {
     pub size: u64,
     /// Whether other files can call it.
     pub global: bool,
+}
+
+/// A place that the author of a program has marked, from a note of `.note.stapsdt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Whose it is.
+    pub provider: String,
+    /// Its name.
+    pub name: String,
+    /// What the assembler wrote of its arguments.
+    pub arguments: String,
+    /// Where it is.
+    pub address: u64,
+    /// Where the program looks whether anybody watches.
+    pub semaphore: Option<u64>,
 }
 
 /// `PF_X` of a segment's flags.
@@ -98,6 +114,51 @@ impl<'a> Elf<'a> {
         named.collect()
     }
 
+    /// A section's bytes, unpacked where they are compressed; empty where there is none.
+    pub fn section(&self, name: &str) -> Cow<'a, [u8]> {
+        let section = self.file.section_by_name(name);
+        section.and_then(|section| section.uncompressed_data().ok()).unwrap_or_default()
+    }
+
+    /// Where a section lies.
+    pub fn section_address(&self, name: &str) -> Option<u64> {
+        self.file.section_by_name(name).map(|section| section.address())
+    }
+
+    /// The marks.
+    pub fn marks(&self) -> Vec<Mark> {
+        /// The type of such a note.
+        const STAPSDT: u32 = 3;
+        let notes = self.section(".note.stapsdt");
+        let (mut marks, mut rest) = (Vec::new(), &notes[..]);
+        // Where the section with this name was when the notes were written: prelink moves it.
+        let base = self.section_address(".stapsdt.base");
+        while let Some((note, behind)) = note(rest) {
+            rest = behind;
+            if note.kind == STAPSDT && note.owner == b"stapsdt\0" {
+                marks.extend(mark(note.content, base));
+            }
+        }
+        marks
+    }
+
+    /// The offset in the file of an address that is read or written.
+    pub fn data_offset(&self, address: u64) -> Option<u64> {
+        self.file.segments().find_map(|segment| {
+            let (start, size) = segment.file_range();
+            let within = address.checked_sub(segment.address())?;
+            (within < size).then(|| start.checked_add(within)).flatten()
+        })
+    }
+
+    /// The address of a symbol of any kind.
+    pub fn symbol(&self, name: &str) -> Option<u64> {
+        let named = |symbol: object::read::elf::ElfSymbol64<'a, '_>| {
+            (symbol.is_definition() && symbol.name() == Ok(name)).then(|| symbol.address())
+        };
+        self.file.symbols().find_map(named).or_else(|| self.file.dynamic_symbols().find_map(named))
+    }
+
     /// Names of the libraries that it needs, and where it says they are to be looked for.
     pub fn needed(&self) -> (Vec<String>, Vec<String>) {
         let (mut needed, mut paths) = (Vec::new(), Vec::new());
@@ -119,6 +180,39 @@ impl<'a> Elf<'a> {
         };
         table.iter().filter_map(text).collect()
     }
+}
+
+/// A note of a section.
+struct Note<'n> {
+    kind: u32,
+    owner: &'n [u8],
+    content: &'n [u8],
+}
+
+/// The first of a section's notes, and what is behind it.
+fn note(bytes: &[u8]) -> Option<(Note<'_>, &[u8])> {
+    let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (owner, content) = (word(0)? as usize, word(4)? as usize);
+    let from = 12 + owner.checked_next_multiple_of(4)?;
+    let behind = from.checked_add(content)?.checked_next_multiple_of(4)?.min(bytes.len());
+    let content = bytes.get(from..from.checked_add(content)?)?;
+    let owner = bytes.get(12..12 + owner)?;
+    Some((Note { kind: word(8)?, owner, content }, &bytes[behind..]))
+}
+
+/// What a note says of a mark; `base` is where the section that it was written relative to lies now.
+fn mark(content: &[u8], base: Option<u64>) -> Option<Mark> {
+    let word = |nth: usize| Some(u64::from_le_bytes(*content.get(8 * nth..)?.first_chunk()?));
+    let moved = base.zip(word(1)).map_or(0, |(now, then)| now.wrapping_sub(then));
+    let mut texts = content.get(24..)?.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let semaphore = word(2)?;
+    Some(Mark {
+        provider: texts.next()?.into_owned(),
+        name: texts.next()?.into_owned(),
+        arguments: texts.next()?.into_owned(),
+        address: word(0)?.wrapping_add(moved),
+        semaphore: (semaphore != 0).then(|| semaphore.wrapping_add(moved)),
+    })
 }
 
 fn function<'a>(symbol: impl ObjectSymbol<'a>) -> Option<Function> {

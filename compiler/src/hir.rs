@@ -12,7 +12,7 @@ pub use types::{Shape, Type};
 
 use crate::host::{Extractor, Sort};
 use crate::image::{Attach, Format};
-use crate::intrinsic::Intrinsic;
+use crate::intrinsic::{Intrinsic, Memory};
 use crate::kernel::btf::TypeId;
 use crate::regex::Pattern;
 use tapster_lang::Span;
@@ -373,20 +373,36 @@ pub enum Compare {
     Ge,
 }
 
-/// Where an argument of a kernel probe comes from.
+/// Where an argument of a probe comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ArgSource {
     /// The n-th 64-bit word of the context: fentry, tp_btf.
     Word(u32),
     /// A register saved at this byte offset of `struct pt_regs`: kprobe.
     Register(u32),
+    /// Worked out of registers and memory of the process.
+    Value(Computed),
+    /// In the process's memory, at an address that is worked out.
+    Memory(Computed),
     /// The slab cache of the object at that address, by the kfunc with this BTF id.
     CacheOf(Box<ArgSource>, TypeId),
 }
 
-/// A read of kernel memory.
+/// What an argument is worked out by; no two are known to be the same.
+#[derive(Clone, Debug)]
+pub struct Computed(pub Box<Expr>);
+
+impl PartialEq for Computed {
+    fn eq(&self, _: &Computed) -> bool {
+        false
+    }
+}
+
+/// A read of memory.
 #[derive(Clone, Debug)]
 pub struct Load {
+    /// Whose.
+    pub memory: Memory,
     /// The address, before the offset.
     pub base: Box<Expr>,
     /// Bytes to add.
@@ -427,7 +443,7 @@ pub enum ExprKind {
         /// The verifier knows its type.
         typed: bool,
     },
-    /// A read of kernel memory.
+    /// A read of memory.
     Load(Load),
     /// A function of the script.
     Call(FunctionId, Vec<Expr>),

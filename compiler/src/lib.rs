@@ -9,7 +9,6 @@ pub mod check;
 pub mod compile;
 mod elf;
 pub mod emit;
-mod glob;
 pub mod hir;
 pub mod host;
 pub mod image;

@@ -111,7 +111,8 @@ pub fn same(a: &Expr, b: &Expr) -> bool {
             a == b && x.len() == y.len() && x.iter().zip(y).all(|(a, b)| same(a, b))
         }
         (ExprKind::Load(a), ExprKind::Load(b)) => {
-            (a.offset, a.size, a.signed, a.bits) == (b.offset, b.size, b.signed, b.bits) && same(&a.base, &b.base)
+            (a.memory, a.offset, a.size, a.signed, a.bits) == (b.memory, b.offset, b.size, b.signed, b.bits)
+                && same(&a.base, &b.base)
         }
         (ExprKind::Arg { source: a, .. }, ExprKind::Arg { source: b, .. }) => a == b,
         (ExprKind::Arith(p, a, b), ExprKind::Arith(q, c, d)) => p == q && same(a, c) && same(b, d),

@@ -4,8 +4,9 @@ mod context;
 mod pretty;
 
 use super::builder::Builder;
-use crate::hir::{Arith, Expr, ExprKind, Load, Type};
-use crate::kernel::btf::{Btf, Kind, Member, TypeId};
+use crate::hir::{ArgSource, Arith, Expr, ExprKind, Load, Type};
+use crate::intrinsic::Memory;
+use crate::kernel::btf::{Btf, FOREIGN, Kind, Member, TypeId};
 use crate::kernel::renames::{PARAMS, matches};
 use crate::probe::{Arg, unsupported};
 use crate::suggest::{did_you_mean, nearest};
@@ -154,9 +155,13 @@ impl Builder<'_, '_> {
     fn arg_step(&self, btf: &Btf, arg: &Arg, span: Span) -> Step {
         let (size, signed) = scalar(btf, arg.ty).unwrap_or((8, false));
         let typed = arg.typed && btf.pointee(arg.ty).is_some();
-        let kind = ExprKind::Arg { source: arg.source.clone(), size, signed, typed };
+        let (kind, is_address) = match arg.source.clone() {
+            ArgSource::Value(computed) => (computed.0.kind, false),
+            ArgSource::Memory(computed) => (computed.0.kind, true),
+            source => (ExprKind::Arg { source, size, signed, typed }, false),
+        };
         let value = Expr { kind, ty: Type::Long, span, at: span, pointee: btf.pointee(arg.ty) };
-        Step { value, ty: arg.ty, is_address: false, typed }
+        Step { value, ty: arg.ty, is_address, typed }
     }
 
     /// Goes along a path.
@@ -367,8 +372,14 @@ fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
 /// Reads a number at the step's address.
 fn load(step: &Step, size: u8, signed: bool, bits: Option<(u8, u8)>, span: Span) -> Expr {
     let (base, offset, field) = split_offset(&step.value);
-    let load = Load { base: Box::new(base), offset, size, signed, bits, direct: step.typed, field };
+    let memory = memory_of(step.ty);
+    let load = Load { memory, base: Box::new(base), offset, size, signed, bits, direct: step.typed, field };
     Expr { kind: ExprKind::Load(load), ty: Type::Long, span, at: span, pointee: None }
+}
+
+/// Whose memory a type lies in.
+fn memory_of(ty: TypeId) -> Memory {
+    if ty < FOREIGN { Memory::Kernel } else { Memory::User }
 }
 
 /// An address with bytes added. Offsets gather in a [`Load`] of size 0, which never leaves this file: what follows
@@ -376,6 +387,7 @@ fn load(step: &Step, size: u8, signed: bool, bits: Option<(u8, u8)>, span: Span)
 fn at_offset(value: Expr, offset: u32, field: String, span: Span) -> Expr {
     let (base, before, _) = split_offset(&value);
     let load = Load {
+        memory: Memory::Kernel,
         base: Box::new(base),
         offset: before + offset,
         size: 0,

@@ -3,11 +3,15 @@
 //! A script names a handful of types among 140,000, so nothing is parsed ahead: one pass notes where each type starts,
 //! and names are compared in place. Types are followed by their ids. Writing BTF is `bpf::btf_writer`'s.
 
-use core::cell::RefCell;
+use core::cell::{OnceCell, RefCell};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Number of a type in one BTF blob; 0 is `void`.
 pub type TypeId = u32;
+
+/// Types from this number on are not the kernel's but those of programs: what has them lies in a process's memory.
+pub const FOREIGN: TypeId = 1 << 24;
 
 /// What a type is; the numbers are BTF's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,9 +65,13 @@ const KINDS: [Kind; 20] = [
 
 const MAGIC: u16 = 0xeb9f;
 
-/// A BTF blob.
+/// A BTF blob, with those that were added to it.
 pub struct Btf<'a> {
-    data: &'a [u8],
+    data: Cow<'a, [u8]>,
+    /// The number of its first type.
+    first: TypeId,
+    /// Types of programs.
+    next: OnceCell<Box<Btf<'static>>>,
     types: usize,
     types_end: usize,
     strings: usize,
@@ -111,17 +119,42 @@ pub struct Param<'a> {
 impl<'a> Btf<'a> {
     /// Looks at a blob; `None` where it is not BTF of version 1.
     pub fn new(data: &'a [u8]) -> Option<Btf<'a>> {
+        Btf::starting_at(1, Cow::Borrowed(data))
+    }
+
+    /// The number that the first type of the next blob to be added must have.
+    pub fn next_foreign(&self) -> TypeId {
+        match self.next.get() {
+            Some(next) => next.next_foreign(),
+            None if self.first < FOREIGN => FOREIGN,
+            None => self.first + self.walk().count() as TypeId,
+        }
+    }
+
+    /// Adds types of a program, which know each other by their numbers from [`Btf::next_foreign`] on; gives whether it
+    /// could.
+    pub fn add_foreign(&self, data: Vec<u8>) -> bool {
+        match self.next.get() {
+            Some(next) => next.add_foreign(data),
+            None => Btf::starting_at(self.next_foreign(), Cow::Owned(data))
+                .is_some_and(|added| self.next.set(Box::new(added)).is_ok()),
+        }
+    }
+
+    fn starting_at(first: TypeId, data: Cow<'a, [u8]>) -> Option<Btf<'a>> {
         if data.len() < 24 || u16::from_le_bytes([data[0], data[1]]) != MAGIC {
             return None;
         }
-        let header = word(data, 4) as usize;
-        let types = header + word(data, 8) as usize;
-        let strings = header + word(data, 16) as usize;
-        let types_end = types + word(data, 12) as usize;
-        let strings_end = strings + word(data, 20) as usize;
+        let header = word(&data, 4) as usize;
+        let types = header + word(&data, 8) as usize;
+        let strings = header + word(&data, 16) as usize;
+        let types_end = types + word(&data, 12) as usize;
+        let strings_end = strings + word(&data, 20) as usize;
         let milestones = RefCell::new(vec![types as u32]);
         (types_end <= data.len() && strings_end <= data.len() && strings < strings_end).then(|| Btf {
             data,
+            first,
+            next: OnceCell::new(),
             types,
             types_end,
             strings,
@@ -164,7 +197,7 @@ impl<'a> Btf<'a> {
             if kinds >> (info >> 24 & 0x1f) & 1 == 0 {
                 continue;
             }
-            let start = word(self.data, self.strings + name as usize);
+            let start = word(&self.data, self.strings + name as usize);
             if !likely[bucket(start)] {
                 continue;
             }
@@ -198,6 +231,11 @@ impl<'a> Btf<'a> {
 
     /// A type by its number.
     pub fn get(&'a self, id: TypeId) -> Option<Type<'a>> {
+        if let Some(next) = self.next.get()
+            && id >= next.first
+        {
+            return next.get(id);
+        }
         match id {
             0 => Some(Type { btf: self, at: 0, info: 0 }),
             _ => self.walk_from(id).next().map(|(_, at, info)| Type { btf: self, at, info }),
@@ -265,17 +303,17 @@ impl<'a> Btf<'a> {
 
     /// All types in order: number, byte offset, info word.
     fn walk(&self) -> Walk<'_> {
-        Walk { btf: self, id: 1, at: self.types }
+        Walk { btf: self, id: self.first, at: self.types }
     }
 
     /// The types from one on, reached from the nearest milestone.
     fn walk_from(&self, id: TypeId) -> Walk<'_> {
         let (nth, at) = {
             let milestones = self.milestones.borrow();
-            let nth = (((id - 1) / STRIDE) as usize).min(milestones.len() - 1);
+            let nth = ((id.saturating_sub(self.first) / STRIDE) as usize).min(milestones.len() - 1);
             (nth as u32, milestones[nth] as usize)
         };
-        let mut walk = Walk { btf: self, id: 1 + nth * STRIDE, at };
+        let mut walk = Walk { btf: self, id: self.first + nth * STRIDE, at };
         while walk.id < id && walk.next().is_some() {}
         walk
     }
@@ -285,7 +323,7 @@ impl<'a> Btf<'a> {
         text.len() > name.len() && text[name.len()] == 0 && &text[..name.len()] == name
     }
 
-    fn string(&self, offset: u32) -> &'a str {
+    fn string(&'a self, offset: u32) -> &'a str {
         let text = self.data.get(self.strings + offset as usize..).unwrap_or_default();
         let end = text.iter().position(|byte| *byte == 0).unwrap_or(0);
         core::str::from_utf8(&text[..end]).unwrap_or("")
@@ -319,7 +357,7 @@ impl Walk<'_> {
         let id = self.id;
         self.at += type_size(info);
         self.id += 1;
-        if self.id % STRIDE == 1 {
+        if (self.id - self.btf.first).is_multiple_of(STRIDE) {
             self.pass_milestone();
         }
         Some((id, name, info))
@@ -328,7 +366,7 @@ impl Walk<'_> {
     #[cold]
     fn pass_milestone(&self) {
         let mut milestones = self.btf.milestones.borrow_mut();
-        if milestones.len() == (self.id / STRIDE) as usize {
+        if milestones.len() == ((self.id - self.btf.first) / STRIDE) as usize {
             milestones.push(self.at as u32);
         }
     }
@@ -346,7 +384,7 @@ impl<'a> Type<'a> {
 
     /// Its name, empty where it has none.
     pub fn name(&self) -> &'a str {
-        if self.at == 0 { "" } else { self.btf.string(word(self.btf.data, self.at)) }
+        if self.at == 0 { "" } else { self.btf.string(word(&self.btf.data, self.at)) }
     }
 
     /// The type it refers to: of pointers, names, qualifiers, functions and variables.
@@ -366,7 +404,7 @@ impl<'a> Type<'a> {
     /// Whether an integer or enumeration is signed.
     pub fn is_signed(&self) -> bool {
         match self.kind() {
-            Kind::Int => word(self.btf.data, self.at + 12) >> 24 & 1 == 1,
+            Kind::Int => word(&self.btf.data, self.at + 12) >> 24 & 1 == 1,
             Kind::Enum | Kind::Enum64 => self.info >> 31 == 1,
             _ => false,
         }
@@ -374,7 +412,7 @@ impl<'a> Type<'a> {
 
     /// Element type and length of an array.
     pub fn element(&self) -> (TypeId, u32) {
-        (word(self.btf.data, self.at + 12), word(self.btf.data, self.at + 20))
+        (word(&self.btf.data, self.at + 12), word(&self.btf.data, self.at + 20))
     }
 
     /// Parameters of a function prototype.
@@ -382,7 +420,7 @@ impl<'a> Type<'a> {
         let (btf, at) = (self.btf, self.at);
         (0..self.len()).map(move |nth| {
             let at = at + 12 + 8 * nth;
-            Param { name: btf.string(word(btf.data, at)), ty: word(btf.data, at + 4) }
+            Param { name: btf.string(word(&btf.data, at)), ty: word(&btf.data, at + 4) }
         })
     }
 
@@ -392,9 +430,9 @@ impl<'a> Type<'a> {
         let count = if matches!(self.kind(), Kind::Struct | Kind::Union) { self.len() } else { 0 };
         (0..count).map(move |nth| {
             let at = at + 12 + 12 * nth;
-            let offset = word(btf.data, at + 8);
+            let offset = word(&btf.data, at + 8);
             let (bit_offset, bits) = if has_bits { (offset & 0xff_ffff, offset >> 24) } else { (offset, 0) };
-            (btf.string(word(btf.data, at)), Member { bit_offset, bits, ty: word(btf.data, at + 4) })
+            (btf.string(word(&btf.data, at)), Member { bit_offset, bits, ty: word(&btf.data, at + 4) })
         })
     }
 
@@ -442,7 +480,7 @@ impl<'a> Type<'a> {
     }
 
     fn third(&self) -> u32 {
-        if self.at == 0 { 0 } else { word(self.btf.data, self.at + 8) }
+        if self.at == 0 { 0 } else { word(&self.btf.data, self.at + 8) }
     }
 }
 

@@ -5,7 +5,6 @@ use super::handler::{Bound, Home, Lowerer};
 use super::target::{Raise, Target, Text};
 use crate::hir::{self, Arith, Expr, ExprKind, Load, Type};
 use crate::image::Storage;
-use crate::intrinsic::Memory;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
@@ -175,13 +174,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
         let word = if load.direct && T::IN_KERNEL {
             self.code.load_sized(at, load.size, load.signed)
         } else {
-            self.target.read(
-                &mut self.code,
-                Memory::Kernel,
-                at,
-                (load.size, load.signed),
-                (Fault::KernelReadFault, span),
-            )
+            self.target.read(&mut self.code, load.memory, at, (load.size, load.signed), (Fault::KernelReadFault, span))
         };
         match load.bits {
             None => word,

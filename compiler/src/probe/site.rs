@@ -37,18 +37,18 @@ pub struct Context {
     pub name: String,
     /// `$name` for each.
     pub args: Vec<Arg>,
-    /// The tracepoint's system, where the kernel tells.
+    /// The tracepoint's system, where the kernel tells; a mark's provider.
     pub system: Option<String>,
     /// At a function's return: its entry, for what is asked of it there.
     pub entry: Option<Box<Site>>,
 }
 
 impl Context {
-    /// `$$name` and `$$system` of a tracepoint.
+    /// `$$name` and `$$system` of a tracepoint, `$$name` and `$$provider` of a mark.
     pub fn text(&self, variable: &str) -> Option<&str> {
         match variable.trim_start_matches('$') {
             "name" if variable.starts_with("$$") => Some(&self.name),
-            "system" if variable.starts_with("$$") => self.system.as_deref(),
+            "system" | "provider" if variable.starts_with("$$") => self.system.as_deref(),
             _ => None,
         }
     }
@@ -168,6 +168,15 @@ impl<'a> Resolver<'a> {
     pub fn kernel(&self) -> String {
         KernelVersion::parse(self.world.release())
             .map_or_else(|| self.world.release().to_owned(), |v| format!("{}.{}", v.major, v.minor))
+    }
+
+    /// Refuses a pattern that stands for more places than are allowed.
+    pub fn limit(&self, pattern: &str, places: usize, at: Span) -> Result<(), Diagnostic> {
+        if places > self.max_sites {
+            Err(super::function::too_many(pattern, places, self.max_sites, at))
+        } else {
+            Ok(())
+        }
     }
 
     /// Adds a line to say, once.

@@ -346,6 +346,7 @@ impl Target for Kernel<'_> {
         match source {
             ArgSource::Word(nth) => self.context_word(code, 8 * nth),
             ArgSource::Register(offset) => self.context_word(code, *offset),
+            ArgSource::Value(_) | ArgSource::Memory(_) => unreachable!("checking puts in what they are worked out by"),
             ArgSource::CacheOf(object, kfunc) => {
                 let object = self.arg(code, object);
                 let cache = code.call(namespace::KFUNC, *kfunc, &[object]);

@@ -1,11 +1,11 @@
 //! Which file a `process` means.
 
 use crate::elf::Elf;
-use crate::glob;
 use crate::image::{Attach, UprobePlace, Uprobes};
 use crate::probe::site::{Resolver, text};
 use crate::world::World;
 use tapster_lang::ast::{Component, Literal};
+use tapster_lang::preprocess::glob;
 use tapster_lang::{Diagnostic, Span};
 
 /// Libraries of a program that are looked at: no program has nearly as many.
@@ -63,8 +63,8 @@ impl<'a> Binary<'a> {
             }
         }
         let is_it = |name: &str, path: &str| match wanted.contains('/') {
-            true => glob::matches(wanted, path) || world.executable(wanted).is_some_and(|real| real == path),
-            false => glob::matches(wanted, name),
+            true => matches(wanted, path) || world.executable(wanted).is_some_and(|real| real == path),
+            false => matches(wanted, name),
         };
         let found: Vec<&str> =
             known.iter().filter(|(name, path)| is_it(name, path)).map(|(_, path)| path.as_str()).collect();
@@ -79,11 +79,16 @@ impl<'a> Binary<'a> {
         found.into_iter().map(|path| Binary::open(path, self.pid, at, world)).collect()
     }
 
-    /// How to stand at places of it.
-    pub fn attach(&self, places: Vec<UprobePlace>, on_return: bool, resolver: &Resolver) -> Attach {
-        let multi = places.len() > 1 && resolver.world.offers_uprobe_multi().is_ok();
-        Attach::Uprobe(Uprobes { path: self.path.clone(), places, pid: self.pid, on_return, multi })
+    /// How to stand at a place of it, which may be one of many.
+    pub fn attach(&self, place: UprobePlace, on_return: bool, many: bool, resolver: &Resolver) -> Attach {
+        let multi = many && resolver.world.offers_uprobe_multi().is_ok();
+        Attach::Uprobe(Uprobes { path: self.path.clone(), places: vec![place], pid: self.pid, on_return, multi })
     }
+}
+
+/// Whether a name is what a pattern stands for.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    glob(pattern.as_bytes(), name.as_bytes())
 }
 
 /// Adds the libraries that a file needs: name and path.

@@ -1,10 +1,10 @@
 //! `.function("NAME")` and `.plt("NAME")`: functions of a file by their symbols.
 
-use super::binary::Binary;
+use super::binary::{Binary, matches};
 use crate::elf::Function;
-use crate::glob;
 use crate::hir::Place;
 use crate::image::UprobePlace;
+use crate::probe::pattern::is_pattern;
 use crate::probe::site::{Context, Resolver, Site, Sites, mismatch, no_more, text, unsupported};
 use crate::suggest::did_you_mean;
 use tapster_lang::ast::{Literal, ProbePoint};
@@ -59,7 +59,10 @@ pub fn resolve(binary: &Binary, point: &ProbePoint, nth: usize, resolver: &mut R
     if functions.is_empty() {
         return Err(no_match(binary, wanted, at));
     }
-    let site = |function: &Function| site(binary, "function", (&function.name, function.address), moment, resolver);
+    resolver.limit(wanted, functions.len(), at)?;
+    let many = functions.len() > 1;
+    let site =
+        |function: &Function| site(binary, "function", (&function.name, function.address), (moment, many), resolver);
     let sites: Vec<Site> = functions.iter().filter_map(site).collect();
     match sites.is_empty() {
         true => Err(no_match(binary, wanted, at)),
@@ -69,12 +72,11 @@ pub fn resolve(binary: &Binary, point: &ProbePoint, nth: usize, resolver: &mut R
 
 /// Functions whose name is wanted. One that has several names is there once where a pattern fits.
 fn matching(binary: &Binary, wanted: &str, moment: Moment) -> Vec<Function> {
-    let mut functions = match glob::is_pattern(wanted) {
+    let mut functions = match is_pattern(wanted) {
         true => binary.elf.functions(),
         false => binary.elf.all_functions(),
     };
-    functions
-        .retain(|function| glob::matches(wanted, &function.name) && (moment != Moment::Exported || function.global));
+    functions.retain(|function| matches(wanted, &function.name) && (moment != Moment::Exported || function.global));
     functions.sort_by_key(|function| function.address);
     functions.dedup_by_key(|function| function.address);
     functions
@@ -92,9 +94,11 @@ pub fn stubs(binary: &Binary, point: &ProbePoint, nth: usize, resolver: &mut Res
         _ => return Err(mismatch(point, nth + 1, ["return"])),
     };
     let known = binary.elf.plt();
-    let stubs = known.iter().filter(|(name, _)| glob::matches(wanted, name));
-    let sites: Vec<Site> =
-        stubs.filter_map(|(name, address)| site(binary, "plt", (name, *address), moment, resolver)).collect();
+    let stubs: Vec<&(String, u64)> = known.iter().filter(|(name, _)| matches(wanted, name)).collect();
+    resolver.limit(wanted, stubs.len(), at)?;
+    let how = (moment, stubs.len() > 1);
+    let site = |(name, address): &&(String, u64)| site(binary, "plt", (name, *address), how, resolver);
+    let sites: Vec<Site> = stubs.iter().filter_map(site).collect();
     match sites.is_empty() {
         true => Err(no_stub(binary, wanted, known.iter().map(|(name, _)| name.as_str()), at)),
         false => Ok(sites),
@@ -105,17 +109,17 @@ fn site(
     binary: &Binary,
     kind: &str,
     (name, address): (&str, u64),
-    moment: Moment,
+    (moment, many): (Moment, bool),
     resolver: &Resolver,
 ) -> Option<Site> {
     let place = UprobePlace { offset: binary.elf.offset(address)?, semaphore: None };
-    let attach = binary.attach(vec![place], moment == Moment::Return, resolver);
+    let attach = binary.attach(place, moment == Moment::Return, many, resolver);
     let point = format!("process(\"{}\").{kind}(\"{name}\"){}", binary.path, moment.suffix());
     Some(Site {
         point,
         place: Place::Kernel { attach, why: Vec::new() },
         context: Context { name: name.to_owned(), ..Context::default() },
-        lenient: false,
+        lenient: many,
     })
 }
 

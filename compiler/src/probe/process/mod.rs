@@ -4,15 +4,20 @@
 
 mod binary;
 mod function;
+mod mark;
+mod operand;
+mod register;
+mod types;
+mod value;
 
 use super::site::{Resolver, Sites, mismatch, unsupported};
 use binary::Binary;
 use tapster_lang::ast::ProbePoint;
 
 /// What may follow the program.
-const VERBS: &[&str] = &["function", "library", "plt"];
+const VERBS: &[&str] = &["function", "library", "mark", "plt", "provider"];
 /// What may follow one day.
-const MISSING: &[&str] = &["statement", "mark", "provider", "begin", "end", "thread", "syscall"];
+const MISSING: &[&str] = &["statement", "begin", "end", "thread", "syscall"];
 
 /// A point of a program.
 pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
@@ -32,10 +37,13 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
 
 /// A point in a file, from its n-th part on.
 fn part(binary: &Binary, point: &ProbePoint, nth: usize, resolver: &mut Resolver) -> Sites {
-    let Some(verb) = point.components.get(nth) else { return Err(mismatch(point, nth, ["function", "plt"])) };
+    let Some(verb) = point.components.get(nth) else {
+        return Err(mismatch(point, nth, ["function", "mark", "plt", "provider"]));
+    };
     match verb.name.name.as_str() {
         "function" => function::resolve(binary, point, nth, resolver),
         "plt" => function::stubs(binary, point, nth, resolver),
+        "mark" | "provider" => mark::resolve(binary, point, nth, resolver),
         missing if MISSING.contains(&missing) => {
             Err(unsupported(&format!("`.{missing}` probes of processes"), verb.name.span))
         }
