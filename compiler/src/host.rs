@@ -83,9 +83,9 @@ macro_rules! host_functions {
             /// Reads `size` bytes (1, 2, 4 or 8; negative: with their sign) of the kernel (`memory` 0) or of this process
             /// (1) into the word at `out`; gives 1 where there is nothing to read.
             read_number(memory, address, size, out);
-            /// Reads a NUL-terminated string, likewise, to `out`, at most `size` bytes with the NUL; gives 1 where there
-            /// is nothing to read.
-            read_text(memory, address, out, size);
+            /// Reads a NUL-terminated string, likewise, to `out`, at most `size` bytes with the NUL, and `most` without it
+            /// where that is not negative; gives 1 where there is nothing to read.
+            read_text(memory, address, most, out, size);
             /// The address of the handler's probe point: as it was resolved (0), as the script wrote it (1), or the
             /// function in it (2).
             point(which);
@@ -187,6 +187,30 @@ macro_rules! library_functions {
             __syscall_result(number, result);
             /// A result: decimal (1), hexadecimal (2) or octal (3), an error with its name.
             return_str(format, result);
+            /// The name of the session's time zone.
+            tz_name();
+            /// How many seconds the session's time zone is behind UTC.
+            tz_gmtoff();
+            /// The word of a text with this number, from 0 on; the last argument where there is none.
+            __nth_word(words, number, otherwise);
+            /// An error number without its sign, 0 where it is none.
+            errno_p(number);
+            /// A random number below a limit.
+            randint(limit);
+            /// The name of the task with this thread id, empty where there is none.
+            pid2execname(pid);
+            /// The kernel's ticks in a second.
+            HZ();
+            /// One of the three load averages, without its fraction.
+            get_loadavg_index(index);
+            /// Writes a line into the kernel's trace buffer.
+            ftrace(text);
+            /// Writes a line into the kernel's log.
+            printk(level, text);
+            /// The content of a variable of the environment of the process with this id.
+            __env_of(pid, name);
+            /// Bytes of a page of memory.
+            mem_page_size();
         }
     };
 }
@@ -333,29 +357,27 @@ impl Sort {
     }
 }
 
-/// A fact that a user handler can ask of its own process or the clock.
+/// A fact of the current task or the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[expect(missing_docs, reason = "named as the language's functions")]
 pub enum Fact {
     Pid = 0,
     Tid = 1,
-    Ppid = 2,
-    Uid = 3,
-    Euid = 4,
-    Gid = 5,
-    Egid = 6,
-    Cpu = 7,
-    GettimeofdayNs = 8,
-    KtimeNs = 9,
-    Target = 10,
+    Uid = 2,
+    Gid = 3,
+    Cpu = 4,
+    GettimeofdayNs = 5,
+    KtimeNs = 6,
+    Task = 7,
+    Jiffies = 8,
 }
 
 impl Fact {
     /// The fact with this number.
     pub fn from_number(number: u32) -> Option<Fact> {
         use Fact::*;
-        [Pid, Tid, Ppid, Uid, Euid, Gid, Egid, Cpu, GettimeofdayNs, KtimeNs, Target].get(number as usize).copied()
+        [Pid, Tid, Uid, Gid, Cpu, GettimeofdayNs, KtimeNs, Task, Jiffies].get(number as usize).copied()
     }
 }
 

@@ -85,14 +85,6 @@ pub enum Fault {
     KernelPointerFault = 15,
     /// `user_string()` of an address that cannot be read, which is the detail.
     UserStringFault = 16,
-    /// `user_char()`, likewise.
-    UserCharFault = 17,
-    /// `user_short()`, likewise.
-    UserShortFault = 18,
-    /// `user_int()`, likewise.
-    UserIntFault = 19,
-    /// `user_long()`, likewise.
-    UserLongFault = 20,
 }
 
 impl Fault {
@@ -108,10 +100,6 @@ impl Fault {
             Fault::KernelLongFault => "kernel long copy fault at ",
             Fault::KernelPointerFault => "kernel pointer copy fault at ",
             Fault::UserStringFault => "user string copy fault -14 at ",
-            Fault::UserCharFault => "user char copy fault -14 at ",
-            Fault::UserShortFault => "user short copy fault -14 at ",
-            Fault::UserIntFault => "user int copy fault -14 at ",
-            Fault::UserLongFault => "user long copy fault -14 at ",
             Fault::KernelReadFault => "read fault [man error::fault] at ",
             Fault::MaxAction => "MAXACTION exceeded",
             Fault::ArrayOverflow => "Array overflow, check ",
@@ -141,25 +129,26 @@ impl Fault {
             14 => Some(Fault::KernelLongFault),
             15 => Some(Fault::KernelPointerFault),
             16 => Some(Fault::UserStringFault),
-            17 => Some(Fault::UserCharFault),
-            18 => Some(Fault::UserShortFault),
-            19 => Some(Fault::UserIntFault),
-            20 => Some(Fault::UserLongFault),
             _ => None,
         }
     }
 }
 
-/// What is known of the event behind a handoff: it stands before the captured values, behind the [`HEADER`].
+/// What is known of the event behind a handoff. It starts with the header's [`TIME`](super::TIME) and stands before the
+/// captured values.
 pub mod event {
+    /// When it was, nanoseconds of the monotonic clock.
+    pub const TIME: u32 = 0;
     /// Process and thread, as `bpf_get_current_pid_tgid` gives them.
-    pub const PID_TGID: u32 = 0;
+    pub const PID_TGID: u32 = 8;
     /// Group and user, as `bpf_get_current_uid_gid` gives them.
-    pub const UID_GID: u32 = 8;
+    pub const UID_GID: u32 = 16;
     /// The CPU.
-    pub const CPU: u32 = 16;
+    pub const CPU: u32 = 24;
     /// The task's name, 16 bytes.
-    pub const COMM: u32 = 24;
+    pub const COMM: u32 = 32;
+    /// The address of its `struct task_struct`.
+    pub const TASK: u32 = 48;
     /// Bytes of all.
-    pub const SIZE: u32 = 40;
+    pub const SIZE: u32 = 56;
 }

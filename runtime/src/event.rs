@@ -112,13 +112,13 @@ impl Batch {
         self.records.sort_by_key(|(time, ..)| *time);
         for (_, start, len) in self.records.drain(..) {
             let record = &self.bytes[start as usize..(start + len) as usize];
-            let rest = record.get(record::HEADER as usize..).unwrap_or_default();
+            let behind = |bytes: u32| record.get(bytes as usize..).unwrap_or_default();
             let Some(index) = half(record, record::INDEX).map(|index| index as usize) else { continue };
             match half(record, record::KIND).and_then(Kind::from_number) {
                 Some(Kind::Print) => runner.run.print(index, |format, handles, out| {
-                    format::render(format, &mut Record { rest, handles }, out);
+                    format::render(format, &mut Record { rest: behind(record::HEADER), handles }, out);
                 }),
-                Some(Kind::Handoff) => runner.hand_off(index, rest),
+                Some(Kind::Handoff) => runner.hand_off(index, behind(record::TIME)),
                 Some(Kind::Exit | Kind::Error) | None => {}
             }
         }
@@ -284,12 +284,12 @@ mod tests {
         host.0[HostFn::exit as usize] = look as *const u8;
         let (mut runner, ..) = runner("probe begin { exit() }", &host);
         let mut short = record(Kind::Handoff, 0, 2, &[3]);
-        short.truncate(record::HEADER as usize + 3);
+        short.truncate(record::TIME as usize + 3);
         render(&mut runner, &[record(Kind::Handoff, 0, 1, &[3, i64::MIN, 5]), short]);
         runner.call(0);
         let budget = |actions| [0, actions, 0];
         let seen = SEEN.take();
-        assert_eq!(seen.iter().map(|seen| [seen[0], seen[1]]).collect::<Vec<_>>(), [[3, i64::MIN], [3, 0], [-1, -1]]);
+        assert_eq!(seen.iter().map(|seen| [seen[0], seen[1]]).collect::<Vec<_>>(), [[1, 3], [2, 0], [-1, -1]]);
         // `exit()` is a statement: one may have been counted already.
         assert!(
             seen.iter()

@@ -182,6 +182,7 @@ impl Begun {
         let core = &mut self.0;
         core.runner.run.look_for_signals();
         if !core.runner.is_over() {
+            core.runner.run.keep_time();
             core.attach()?;
             core.tell_attached();
             core.command.iter_mut().for_each(Command::release);
@@ -199,6 +200,7 @@ impl Begun {
         let core = &mut self.0;
         core.runner.run.look_for_signals();
         if !core.runner.is_over() {
+            core.runner.run.keep_time();
             core.programs.iter().try_for_each(|program| bpf::run_once(program.as_fd()))?;
         }
         Ok(Running(self.0))
@@ -277,6 +279,7 @@ impl Core {
 
     /// One turn of the loop: what the kernel sent, the timers that are due, then wait.
     fn turn(&mut self, timers: &mut Timers, end: Option<Instant>) {
+        self.runner.run.keep_time();
         let more = self.rings.render(&mut self.runner);
         self.take_control();
         let now = Instant::now();

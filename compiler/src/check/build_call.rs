@@ -20,11 +20,11 @@ impl Builder<'_, '_> {
                 let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect();
                 ExprKind::Call(self.instance(first, &args), args)
             }
-            None => match (overloads.first(), intrinsic::find(&name.name)) {
-                (None, Some(Intrinsic { op: Op::Known(known), params: [], .. })) if args.is_empty() => {
+            None => match (overloads.first(), intrinsic::find_taking(&name.name, args.len())) {
+                (_, Some(Intrinsic { op: Op::Known(known), params: [], .. })) if args.is_empty() => {
                     return Some(self.known(*known, span));
                 }
-                (None, Some(found)) if found.params.len() == args.len() => {
+                (_, Some(found)) if found.params.len() == args.len() => {
                     let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect();
                     ExprKind::Intrinsic(found, args)
                 }

@@ -98,7 +98,7 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     }
     if !cx.has_errors() {
         infer::infer(&mut program, &mut cx);
-        unresolved::unresolved(&mut program, &mut cx);
+        unresolved::unresolved(&library, &mut program, &mut cx);
     }
     if !cx.has_errors() {
         modified::modified(&mut program, &mut cx);

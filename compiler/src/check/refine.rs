@@ -110,6 +110,11 @@ pub fn same(a: &Expr, b: &Expr) -> bool {
         (ExprKind::Intrinsic(a, x), ExprKind::Intrinsic(b, y)) => {
             a == b && x.len() == y.len() && x.iter().zip(y).all(|(a, b)| same(a, b))
         }
+        (ExprKind::Call(a, x), ExprKind::Call(b, y)) => {
+            a == b && x.len() == y.len() && x.iter().zip(y).all(|(a, b)| same(a, b))
+        }
+        (ExprKind::Local(a), ExprKind::Local(b)) => a == b,
+        (ExprKind::Text(a), ExprKind::Text(b)) => a == b,
         (ExprKind::Load(a), ExprKind::Load(b)) => {
             (a.memory, a.offset, a.size, a.signed, a.bits) == (b.memory, b.offset, b.size, b.signed, b.bits)
                 && same(&a.base, &b.base)

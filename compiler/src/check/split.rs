@@ -4,19 +4,17 @@
 //! the kernel (`$p->f`, `kernel_string()`, `backtrace()`) is read before and captured with the variables it uses; facts
 //! of the task travel with every handoff. What would have to be read later is refused.
 
+mod ahead;
 mod early;
 
 use super::added;
 use super::context::Context;
-use super::refine::same;
-use super::shape::Scope;
 use super::sides::{Refusal, Side};
 use crate::hir::walk::{expr_mut, handler_mut, stmt_mut, stmts_mut};
-use crate::hir::{
-    Expr, ExprKind, FunctionId, Handler, Handoff, Local, LocalId, Place, Program, Slot, Stmt, StmtKind, Target, reach,
-};
+use crate::hir::{Expr, ExprKind, FunctionId, Handler, Handoff, Local, Place, Program, Stmt, StmtKind, reach};
 use crate::host::LibraryFn;
-use crate::intrinsic::{Intrinsic, Memory, Op, Point, Sides};
+use crate::intrinsic::{Memory, Op};
+use ahead::Fixed;
 use tapster_lang::{Diagnostic, Span};
 
 /// Expressions of a kernel handler, with those in its copies of the functions it calls. What is beyond goes over: calls
@@ -78,6 +76,10 @@ struct Needs {
     user: Option<Refusal>,
     /// The first thing that only the kernel has.
     kernel: Option<Refusal>,
+    /// Whether it reads memory, or what else a kernel probe stopped at.
+    reads: bool,
+    /// Whether it mentions globals.
+    globals: bool,
     /// Expressions.
     size: usize,
     /// Calls within each other.
@@ -92,6 +94,8 @@ fn functions(program: &mut Program, max: u32) -> Vec<Needs> {
         let mut needs = Needs {
             user: refusals(program, &mut handler, max, true).into_iter().next(),
             kernel: refusals(program, &mut handler, max, false).into_iter().next(),
+            reads: ahead::reads(&mut handler),
+            globals: ahead::mentions_globals(&mut handler),
             ..Needs::default()
         };
         program.functions[id].handler = handler;
@@ -114,6 +118,8 @@ fn with_callees(program: &mut Program, own: &[Needs]) -> Vec<Needs> {
             for part in [&own[*id]].into_iter().chain(callees) {
                 needs.user = needs.user.or_else(|| part.user.clone());
                 needs.kernel = needs.kernel.or_else(|| part.kernel.clone());
+                needs.reads |= part.reads;
+                needs.globals |= part.globals;
                 needs.nesting = needs.nesting.max(part.nesting);
             }
             let mut handler = core::mem::take(&mut program.functions[*id].handler);
@@ -213,6 +219,7 @@ impl Splitter<'_> {
 
     /// What the kernel does where user space goes on: reads ahead, then hands over.
     fn hand_over(&mut self, mut body: Vec<Stmt>, span: Span) -> Vec<Stmt> {
+        self.inline(&mut body);
         let mut ahead = early::take(&mut body, &self.locals);
         ahead.extend(self.read_ahead(&mut body));
         let number = self.program.handoffs.len();
@@ -220,34 +227,6 @@ impl Splitter<'_> {
         self.program.handoffs.push(Handoff { probe: self.probe, handler, captures: Vec::new() });
         ahead.push(Stmt { kind: StmtKind::Handoff(number), span });
         ahead
-    }
-
-    /// Replaces what the body reads of the kernel by variables; gives the assignments that fill them.
-    fn read_ahead(&mut self, body: &mut [Stmt]) -> Vec<Stmt> {
-        let fixed = Fixed::of(body);
-        let mut ahead: Vec<(Expr, LocalId)> = Vec::new();
-        let locals = &mut self.locals;
-        let shared = !self.program.probes[self.probe].sites.is_empty();
-        let Program { globals, functions, formats, .. } = &*self.program;
-        let max = self.max;
-        for stmt in body {
-            stmt_mut(stmt, &mut |e| {
-                if !(of_the_kernel(&e.kind) || shared && of_the_place(&e.kind)) || !fixed.holds(e) {
-                    return;
-                }
-                let known = ahead.iter().find(|(read, _)| same(read, e)).map(|(_, local)| *local);
-                let local = known.unwrap_or_else(|| {
-                    let shape = Scope { globals, functions, formats, locals, max }.shape(e);
-                    let slot = Slot { ty: e.ty, shape };
-                    let name = format!("captured {}", locals.len());
-                    locals.push(Local { name, span: e.span, slot, from: e.span, assigned: true, ..Local::default() });
-                    ahead.push((e.clone(), locals.len() - 1));
-                    locals.len() - 1
-                });
-                e.kind = ExprKind::Local(local);
-            });
-        }
-        ahead.into_iter().map(|(read, local)| assignment(local, read)).collect()
     }
 
     fn needs_user(&self, stmt: &mut Stmt) -> bool {
@@ -277,77 +256,6 @@ impl Splitter<'_> {
 fn calls<'p>(e: &Expr, program: &'p Program) -> impl Iterator<Item = FunctionId> + use<'p> {
     let first = if let ExprKind::Call(first, _) = e.kind { Some(first) } else { None };
     core::iter::successors(first, |id| program.functions[*id].next)
-}
-
-/// Whether an expression itself reads what a kernel probe stopped at.
-fn of_the_kernel(kind: &ExprKind) -> bool {
-    match kind {
-        ExprKind::Arg { .. } | ExprKind::Load(_) => true,
-        ExprKind::Intrinsic(intrinsic, _) => {
-            intrinsic.sides == Sides::Kernel
-                || matches!(intrinsic.op, Op::ReadText(_) | Op::ReadNumber(..) | Op::Peek(..) | Op::PeekText(_))
-        }
-        _ => false,
-    }
-}
-
-/// Whether an expression differs between the places that one program stands at.
-fn of_the_place(kind: &ExprKind) -> bool {
-    matches!(kind, ExprKind::Intrinsic(Intrinsic { op: Op::Point(point), .. }, _) if *point != Point::Written)
-}
-
-/// What statements do not change: reads of that can be made before them.
-struct Fixed {
-    locals: Vec<LocalId>,
-    globals: Vec<usize>,
-}
-
-impl Fixed {
-    /// Notes what statements change.
-    fn of(body: &mut [Stmt]) -> Fixed {
-        let mut changed = Fixed { locals: Vec::new(), globals: Vec::new() };
-        stmts_mut(body, &mut |stmt| match &stmt.kind {
-            StmtKind::Foreach(walk) => changed.locals.extend(walk.keys.iter().chain(&walk.value)),
-            StmtKind::Try { message, .. } => changed.locals.extend(message),
-            StmtKind::Delete(target) => changed.target(target),
-            _ => {}
-        });
-        for stmt in body {
-            stmt_mut(stmt, &mut |e| match &e.kind {
-                ExprKind::Assign(target, ..) | ExprKind::Step(target, ..) => changed.target(target),
-                ExprKind::Aggregate(global, ..) => changed.globals.push(*global),
-                _ => {}
-            });
-        }
-        changed
-    }
-
-    fn target(&mut self, target: &Target) {
-        match target {
-            Target::Local(local) => self.locals.push(*local),
-            Target::Global(global) | Target::Element(global, _) | Target::Slice(global, _) => {
-                self.globals.push(*global);
-            }
-        }
-    }
-
-    /// Whether an expression means the same before the statements.
-    fn holds(&self, e: &Expr) -> bool {
-        let mut holds = true;
-        expr_mut(&mut e.clone(), &mut |part| match &part.kind {
-            ExprKind::Local(local) => holds &= !self.locals.contains(local),
-            ExprKind::Global(global) | ExprKind::Element(global, _) => holds &= !self.globals.contains(global),
-            ExprKind::Assign(..) | ExprKind::Step(..) | ExprKind::Aggregate(..) | ExprKind::Call(..) => holds = false,
-            _ => {}
-        });
-        holds
-    }
-}
-
-fn assignment(local: LocalId, value: Expr) -> Stmt {
-    let (ty, span, at) = (value.ty, value.span, value.at);
-    let kind = ExprKind::Assign(Target::Local(local), None, Box::new(value));
-    Stmt { kind: StmtKind::Expr(Expr { kind, ty, span, at, pointee: None }), span }
 }
 
 /// Works out which variables each handoff of a probe takes along: those that it uses and the kernel's part sets.

@@ -1,12 +1,14 @@
 //! What has no type after inference, and what its type forbids.
 
 use super::context::Context;
+use super::origin::LibraryText;
 use crate::hir::{Global, Program, Type};
 use tapster_lang::{Diagnostic, Span};
 use tapster_runtime_ebpf::aggregate::Histogram;
 
-/// What still has no type after the last round.
-pub fn unresolved(program: &mut Program, cx: &mut Context) {
+/// What still has no type after the last round. A global of the library is a number where a script does no more than
+/// delete it.
+pub fn unresolved(library: &LibraryText, program: &mut Program, cx: &mut Context) {
     let Program { globals, functions, probes, .. } = program;
     let bodies = functions.iter_mut().map(|function| (function.params, &mut function.handler));
     for (params, handler) in bodies.chain(probes.iter_mut().map(|probe| (0, &mut probe.handler))) {
@@ -21,10 +23,14 @@ pub fn unresolved(program: &mut Program, cx: &mut Context) {
         }
     }
     for global in globals {
-        let Some(keys) = &global.keys else {
+        let Some(keys) = &mut global.keys else {
             global.keys = Some(Vec::new());
             continue;
         };
+        if library.holds(global.span) {
+            let open = keys.iter_mut().chain([&mut global.value]).filter(|slot| slot.ty == Type::Unknown);
+            open.for_each(|slot| slot.ty = Type::Long);
+        }
         if keys.iter().chain([&global.value]).any(|slot| slot.ty == Type::Unknown) {
             cx.report(no_type(global.span));
         }

@@ -29,6 +29,8 @@ pub struct Foreign {
     pub memory: Memory,
     /// Where.
     pub address: Value,
+    /// How many bytes at most, where the script says.
+    pub most: Option<Value>,
     /// The place in the script that reads it.
     pub span: Span,
     /// Where there is nothing to read it is empty, and that is no error.

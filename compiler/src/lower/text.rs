@@ -139,7 +139,9 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Op::Backtrace => Text::Stack(self.target.backtrace(&mut self.code)),
             Op::ReadText(memory) | Op::PeekText(memory) => {
                 let may_fail = matches!(intrinsic.op, Op::PeekText(_));
-                Text::Foreign(Foreign { memory, address: self.long(&args[0]), span: e.at, may_fail })
+                let address = self.long(&args[0]);
+                let most = args.get(1).map(|most| self.long(most));
+                Text::Foreign(Foreign { memory, address, most, span: e.at, may_fail })
             }
             Op::Point(point) => self.target.point(&mut self.code, point),
             Op::Library(function) => {

@@ -302,9 +302,10 @@ impl Target for User {
                 let from = code.pointer(from);
                 self.host(code, HostFn::copy_text, &[from, to, bytes]);
             }
-            Text::Foreign(Foreign { memory, address, span, may_fail }) => {
+            Text::Foreign(Foreign { memory, address, most, span, may_fail }) => {
                 let whose = code.k(*memory as i64);
-                let failed = self.host(code, HostFn::read_text, &[whose, *address, to, bytes]);
+                let most = most.unwrap_or_else(|| code.k(-1));
+                let failed = self.host(code, HostFn::read_text, &[whose, *address, most, to, bytes]);
                 if !may_fail {
                     self.check_read(code, failed, *address, memory.text_fault(), *span);
                 }

@@ -3,6 +3,7 @@
 use super::{Host, store};
 use crate::run::Run;
 use crate::sys::peek::{Peek, Source};
+use crate::sys::process;
 use tapster_compiler::host::Fact;
 use tapster_runtime_ebpf::record::event;
 
@@ -19,11 +20,12 @@ impl Host<'_> {
         0
     }
 
-    pub(super) unsafe fn read_text(&mut self, memory: i64, address: i64, out: i64, size: i64) -> i64 {
+    pub(super) unsafe fn read_text(&mut self, memory: i64, address: i64, most: i64, out: i64, size: i64) -> i64 {
         let room = usize::try_from(size).unwrap_or(0);
         // One byte more than fits tells whether the string was cut.
         let source = if memory == 0 { Source::KernelText } else { Source::UserText };
-        let Some(read) = self.run.peek(source, address, room + 1) else { return 1 };
+        let most = usize::try_from(most).map_or(room, |most| most.min(room));
+        let Some(read) = self.run.peek(source, address, most + 1) else { return 1 };
         let text = read.to_vec();
         // SAFETY: as the list says.
         unsafe { self.store_text(out, size, &text) };
@@ -51,12 +53,21 @@ impl Host<'_> {
             Fact::Uid => halves(event::UID_GID).0,
             Fact::Gid => halves(event::UID_GID).1,
             Fact::Cpu => word(event::CPU) as u32,
-            _ => return None,
+            Fact::KtimeNs => return Some(word(event::TIME) as i64),
+            Fact::GettimeofdayNs => return Some(word(event::TIME) as i64 + process::ahead()),
+            Fact::Task => return Some(word(event::TASK) as i64),
+            Fact::Jiffies => return None,
         }))
     }
 }
 
 impl Run {
+    /// What the kernel says of this moment; 0 where nobody may ask it.
+    pub(super) fn ask(&mut self, source: Source) -> i64 {
+        self.peek(source, 0, 0);
+        self.peek.as_ref().map_or(0, Peek::answer)
+    }
+
     /// Bytes of the kernel's memory or of this process's; `None` where there are none, or nobody may read them.
     fn peek(&mut self, source: Source, address: i64, most: usize) -> Option<&[u8]> {
         if self.peek.is_none() {

@@ -10,6 +10,7 @@ mod text;
 use crate::fault::Raised;
 use crate::output::format::{self, Arguments};
 use crate::run::{Handles, Run};
+use crate::sys::peek::Source;
 use crate::sys::process::{self, Clock, Id};
 use std::ffi::{CStr, c_char};
 use tapster_compiler::host::{Fact, HostTable};
@@ -194,22 +195,20 @@ impl Host<'_> {
         Fact::from_number(number(which)).map_or(0, |fact| self.read_fact(fact))
     }
 
-    fn read_fact(&self, fact: Fact) -> i64 {
+    fn read_fact(&mut self, fact: Fact) -> i64 {
         if let Some(known) = self.fact_of_event(fact) {
             return known;
         }
         match fact {
             Fact::Pid => process::id(Id::Pid),
             Fact::Tid => process::id(Id::Tid),
-            Fact::Ppid => process::id(Id::Ppid),
             Fact::Uid => process::id(Id::Uid),
-            Fact::Euid => process::id(Id::Euid),
             Fact::Gid => process::id(Id::Gid),
-            Fact::Egid => process::id(Id::Egid),
             Fact::Cpu => process::cpu(),
             Fact::GettimeofdayNs => process::now(Clock::Wall) as i64,
             Fact::KtimeNs => process::now(Clock::Monotonic) as i64,
-            Fact::Target => self.run.target,
+            Fact::Task => self.run.ask(Source::Task),
+            Fact::Jiffies => self.run.ask(Source::Jiffies),
         }
     }
 

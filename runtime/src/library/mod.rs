@@ -4,6 +4,7 @@
 //! files of SystemTap's tapset that the functions name.
 
 pub mod file;
+pub mod machine;
 pub mod number;
 pub mod process;
 pub mod session;
@@ -79,6 +80,24 @@ pub fn call<'a>(
         }
         LibraryFn::warn => {
             session::warn(run, args.text(0));
+            Nothing
+        }
+        LibraryFn::errno_p => Long(number::errno_p(args.long(0))),
+        LibraryFn::tz_name => owned(machine::zone().1),
+        LibraryFn::tz_gmtoff => Long(machine::zone().0),
+        LibraryFn::randint => Long(machine::random(args.long(0))?),
+        LibraryFn::pid2execname => owned(machine::name_of(args.long(0))),
+        LibraryFn::HZ => Long(machine::ticks_per_second()),
+        LibraryFn::get_loadavg_index => Long(machine::load_average(args.long(0))?),
+        LibraryFn::mem_page_size => Long(machine::page_size()),
+        LibraryFn::__env_of => owned(machine::environment(args.long(0), args.text(1))),
+        LibraryFn::__nth_word => text(text::nth_word(args.text(0), args.long(1)).unwrap_or(args.text(2))),
+        LibraryFn::ftrace => {
+            machine::write_trace(args.text(0))?;
+            Nothing
+        }
+        LibraryFn::printk => {
+            machine::write_log(args.long(0), args.text(1))?;
             Nothing
         }
         LibraryFn::system => {

@@ -69,6 +69,12 @@ pub fn errno_str(number: i64) -> Vec<u8> {
     }
 }
 
+/// An error number without its sign; 0 where it has no name.
+pub fn errno_p(number: i64) -> i64 {
+    let number = number.unsigned_abs();
+    i32::try_from(number).ok().filter(|number| errno::name(*number).is_some()).unwrap_or(0).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

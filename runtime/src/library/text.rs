@@ -92,6 +92,11 @@ impl AsRef<[u8]> for Escaped {
     }
 }
 
+/// The word with a number, from 0 on.
+pub fn nth_word(words: &[u8], number: i64) -> Option<&[u8]> {
+    words.split(|byte| *byte == b' ').nth(usize::try_from(number).ok()?)
+}
+
 /// A group of the last regular expression that was found (SystemTap's tapset/regex.stp).
 pub fn group(regexes: &Regexes, group: i64) -> Result<&[u8], Refusal> {
     regexes.group(group).map_err(|why| {

@@ -20,6 +20,7 @@ use crate::output::Output;
 use crate::regex::Regexes;
 use crate::sys::memory::StateBlock;
 use crate::sys::peek::Peek;
+use crate::sys::process;
 use crate::sys::wait::Signals;
 use crate::walk::{Slice, Sorting, Walk};
 use std::cell::OnceCell;
@@ -118,6 +119,12 @@ impl Run {
     /// A loss counter.
     pub fn loss(&self, index: u32) -> u64 {
         self.state.read(tapster_runtime_ebpf::state::loss(index))
+    }
+
+    /// Tells the kernel's handlers what the wall clock is ahead of theirs: it may have been set.
+    pub fn keep_time(&mut self) {
+        // A block without room for it belongs to a script without such handlers.
+        let _ = self.state.write(tapster_runtime_ebpf::state::WALL, &process::ahead().to_ne_bytes());
     }
 
     /// Whether a handler's condition holds; one without always does.

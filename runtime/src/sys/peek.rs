@@ -24,6 +24,10 @@ pub enum Source {
     User = 2,
     /// A NUL-terminated string of this process.
     UserText = 3,
+    /// Nothing: the address of this thread's `struct task_struct` is the answer.
+    Task = 4,
+    /// Nothing: the kernel's ticks are the answer.
+    Jiffies = 5,
 }
 
 /// The program, and the map through which it is asked.
@@ -54,6 +58,11 @@ impl Peek {
         Ok(Peek { map, program, value })
     }
 
+    /// What the helper gave last.
+    pub fn answer(&self) -> i64 {
+        i64::from_ne_bytes(*self.value[24..].first_chunk().expect("the value has its words"))
+    }
+
     /// Reads at most `most` bytes, all of them or, of a string, up to its NUL. An error has the helper's errno.
     pub fn read(&mut self, source: Source, address: u64, most: usize) -> io::Result<&[u8]> {
         let most = most.min(MOST);
@@ -64,9 +73,11 @@ impl Peek {
         self.map.update(&key, &self.value, 0)?;
         bpf::run_once(self.program.as_fd())?;
         self.map.lookup(&key, &mut self.value)?;
-        let result = i64::from_ne_bytes(*self.value[24..].first_chunk().expect("the value has its words"));
+        let result = self.answer();
         let bytes = &self.value[8 * WORDS..];
         match (result, source) {
+            // An address of the kernel is no error.
+            (_, Source::Task | Source::Jiffies) => Ok(&[]),
             (..0, _) => Err(io::Error::from_raw_os_error(-result as i32)),
             (_, Source::Kernel | Source::User) => Ok(&bytes[..most]),
             // The length of a string has its NUL in it.
@@ -99,6 +110,8 @@ fn code(map: i32) -> Vec<u64> {
         (Source::KernelText, helper::PROBE_READ_KERNEL_STR),
         (Source::User, helper::PROBE_READ_USER),
         (Source::UserText, helper::PROBE_READ_USER_STR),
+        (Source::Task, helper::GET_CURRENT_TASK),
+        (Source::Jiffies, helper::JIFFIES64),
     ];
     let mut code = vec![
         insn(LOAD_WIDE, 6, MAP_VALUE, 0, map),

@@ -66,17 +66,14 @@ pub fn rename(name: &CStr) {
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
-/// Ids of this process: pid, tid, parent, then user and group, real and effective.
+/// Ids of this process.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "named as the calls are")]
 pub enum Id {
     Pid,
     Tid,
-    Ppid,
     Uid,
-    Euid,
     Gid,
-    Egid,
 }
 
 /// One of this process's ids.
@@ -86,11 +83,8 @@ pub fn id(which: Id) -> i64 {
         match which {
             Id::Pid => libc::getpid().into(),
             Id::Tid => libc::gettid().into(),
-            Id::Ppid => libc::getppid().into(),
             Id::Uid => libc::getuid().into(),
-            Id::Euid => libc::geteuid().into(),
             Id::Gid => libc::getgid().into(),
-            Id::Egid => libc::getegid().into(),
         }
     }
 }
@@ -188,6 +182,11 @@ pub fn signal_name(signal: i32) -> String {
 pub fn watch(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.
     own(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+}
+
+/// What the wall clock is ahead of the monotonic one, nanoseconds.
+pub fn ahead() -> i64 {
+    now(Clock::Wall) as i64 - now(Clock::Monotonic) as i64
 }
 
 /// Sends a signal to one thread of a process.

@@ -43,7 +43,10 @@ pub fn text(kind: ExprKind) -> Expr {
 
 /// A call of a function of the table.
 pub fn intrinsic_call(name: &str, args: Vec<Expr>) -> ExprKind {
-    ExprKind::Intrinsic(intrinsic::find(name).expect("only functions of the table are asked for"), args)
+    ExprKind::Intrinsic(
+        intrinsic::find_taking(name, args.len()).expect("only functions of the table are asked for"),
+        args,
+    )
 }
 
 /// A statement.

@@ -8,7 +8,7 @@ use crate::lower::target::{PrintArg, Text};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use tapster_runtime_ebpf::limits::TASK_COMM_LEN;
-use tapster_runtime_ebpf::record::{HEADER, Kind, event};
+use tapster_runtime_ebpf::record::{HEADER, Kind, TIME, event};
 
 impl Kernel<'_> {
     pub(super) fn send_print(&mut self, code: &mut Code, format: usize, args: &[PrintArg]) {
@@ -25,15 +25,17 @@ impl Kernel<'_> {
 
     /// Facts of the event, then the values that the rest of the handler needs.
     pub(super) fn send_handoff(&mut self, code: &mut Code, number: usize, values: &[PrintArg]) {
-        let size = HEADER + event::SIZE + values.iter().map(arg_size).sum::<u32>();
+        let size = TIME + event::SIZE + values.iter().map(arg_size).sum::<u32>();
         let ids = self.helper(code, helper::GET_CURRENT_PID_TGID, &[]);
         let users = self.helper(code, helper::GET_CURRENT_UID_GID, &[]);
         let cpu = self.helper(code, helper::GET_SMP_PROCESSOR_ID, &[]);
+        let task = self.helper(code, helper::GET_CURRENT_TASK, &[]);
         self.send_event(code, size, |this, code, record| {
             let kind = code.k(word(Kind::Handoff, number as u32));
             this.header(code, record, kind);
-            let facts = record.plus(HEADER);
-            for (value, at) in [(ids, event::PID_TGID), (users, event::UID_GID), (cpu, event::CPU)] {
+            let facts = record.plus(TIME);
+            let values_of = [(ids, event::PID_TGID), (users, event::UID_GID), (cpu, event::CPU), (task, event::TASK)];
+            for (value, at) in values_of {
                 code.store(value, facts.plus(at));
             }
             this.put(code, &Text::Execname, facts.plus(event::COMM), TASK_COMM_LEN, true);

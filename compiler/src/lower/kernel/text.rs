@@ -132,7 +132,11 @@ impl Kernel<'_> {
 
     /// Reads a string of somebody else's memory; gives its length with the NUL. An unreadable address is an error.
     pub(super) fn read_string(&mut self, code: &mut Code, foreign: Foreign, to: Addr, size: u32) -> Value {
-        let (to, bytes) = (code.pointer(to), code.k(i64::from(size)));
+        let bytes = match foreign.most {
+            Some(most) => bounded(code, most, size),
+            None => code.k(i64::from(size)),
+        };
+        let to = code.pointer(to);
         let reader = match foreign.memory {
             Memory::Kernel => helper::PROBE_READ_KERNEL_STR,
             Memory::User => helper::PROBE_READ_USER_STR,
@@ -187,6 +191,21 @@ impl Kernel<'_> {
         bytes.push(0);
         compare_chunks(code, place, &bytes, equal, differ);
     }
+}
+
+/// Room for so many bytes and a NUL, at most `size`.
+fn bounded(code: &mut Code, most: Value, size: u32) -> Value {
+    let (less, whole) = (code.block(), code.block());
+    let (done, bytes) = code.block_with();
+    code.branch_if(IntCC::UnsignedLessThan, most, i64::from(size) - 1, less, whole);
+    code.to(less);
+    let room = code.b.ins().iadd_imm_s(most, 1);
+    code.jump(done, &[room]);
+    code.to(whole);
+    let all = code.k(i64::from(size));
+    code.jump(done, &[all]);
+    code.to(done);
+    bytes
 }
 
 fn put_literal(code: &mut Code, bytes: &[u8], to: Addr, size: u32, fill: bool) {
