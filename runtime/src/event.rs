@@ -283,13 +283,13 @@ mod tests {
         let mut host = host::table();
         host.0[HostFn::exit as usize] = look as *const u8;
         let (mut runner, ..) = runner("probe begin { exit() }", &host);
-        let mut short = record(Kind::Handoff, 0, 2, &[3]);
-        short.truncate(record::TIME as usize + 3);
+        let mut short = record(Kind::Handoff, 0, 2, &[i64::MIN | 3]);
+        short.truncate(record::HEADER as usize + 3);
         render(&mut runner, &[record(Kind::Handoff, 0, 1, &[3, i64::MIN, 5]), short]);
         runner.call(0);
         let budget = |actions| [0, actions, 0];
         let seen = SEEN.take();
-        assert_eq!(seen.iter().map(|seen| [seen[0], seen[1]]).collect::<Vec<_>>(), [[1, 3], [2, 0], [-1, -1]]);
+        assert_eq!(seen.iter().map(|seen| [seen[0], seen[1]]).collect::<Vec<_>>(), [[1, 3], [2, 3], [-1, -1]]);
         // `exit()` is a statement: one may have been counted already.
         assert!(
             seen.iter()
