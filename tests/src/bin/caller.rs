@@ -18,6 +18,40 @@ fn call(number: c_long, args: &[i64]) -> i64 {
     if result == -1 { -i64::from(io::Error::last_os_error().raw_os_error().unwrap_or(0)) } else { result }
 }
 
+/// Sends itself SIGUSR2, and handles it.
+fn signal_itself() {
+    extern "C" fn handle(_: libc::c_int) {}
+    // SAFETY: the handler does nothing.
+    unsafe { libc::signal(libc::SIGUSR2, handle as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    call(libc::SYS_kill, &[std::process::id().into(), libc::SIGUSR2.into()]);
+}
+
+/// Maps four pages at a known address, writes to each, and unmaps them.
+fn write_pages() {
+    const PLACE: i64 = 0x1_0000_0000;
+    const PAGE: i64 = 4096;
+    let (write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let fixed = private | libc::MAP_FIXED_NOREPLACE;
+    let place = call(libc::SYS_mmap, &[PLACE, 4 * PAGE, write.into(), fixed.into(), -1, 0]);
+    assert_eq!(place, PLACE, "nothing else lies there");
+    for page in 0..4 {
+        // SAFETY: the page was mapped above.
+        unsafe { ((place + page * PAGE) as *mut u8).write_volatile(1) };
+    }
+    call(libc::SYS_munmap, &[place, 4 * PAGE]);
+}
+
+/// Makes a process that ends with status 7, and waits for it.
+fn make_child() {
+    // SAFETY: the child does nothing but end.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(7) };
+    }
+    call(libc::SYS_wait4, &[child.into(), 0, 0, 0]);
+}
+
 fn main() {
     let name = text("tpcaller");
     // SAFETY: the name lives through the call.
@@ -52,5 +86,11 @@ fn main() {
     call(libc::SYS_madvise, &[memory, 4096, libc::MADV_DONTNEED.into()]);
     call(libc::SYS_kill, &[0, 0x7f]);
     call(libc::SYS_getppid, &[]);
+    signal_itself();
+    write_pages();
+    make_child();
+    let (program, first, second) = (text("/no such program"), text("no such"), text("pro\"gram"));
+    let args = [at(&program), at(&first), at(&second), 0];
+    call(libc::SYS_execve, &[at(&program), args.as_ptr() as i64, 0]);
     drop(fs::remove_dir_all(&folder));
 }
