@@ -163,6 +163,12 @@ macro_rules! library_functions {
             file_line(path, number);
             /// A word of a text, by its number.
             word(text, number);
+            /// The kernel function that an address lies in.
+            symname(address);
+            /// The same with offset, size and module.
+            symdata(address);
+            /// The module that an address lies in.
+            modname(address);
             /// Starts a command of the shell.
             system(command);
             /// The name of a system call.

@@ -21,7 +21,7 @@ pub struct Interned {
     frames: Vec<u64>,
     /// Where a stack lies in `frames`.
     known: HashMap<u64, std::ops::Range<usize>>,
-    symbols: Symbols,
+    pub(crate) symbols: Symbols,
     /// Functions whose entry is probed.
     probed: Vec<String>,
     warned: bool,

@@ -1,8 +1,8 @@
 //! Names of kernel addresses, from `/proc/kallsyms`.
 //!
-//! The file is read in one stream for all addresses wanted so far, and no table of all symbols is ever kept: 200,000
-//! lines pass through one buffer. Whoever holds stacks decides when; programs must still be loaded then, as their names
-//! vanish with them.
+//! The file is read in one stream for all addresses wanted so far: 200,000 lines pass through one buffer. Whoever holds
+//! stacks decides when; programs must still be loaded then, as their names vanish with them. Only for a script that asks
+//! for one address after the other a table of all symbols is kept.
 
 use crate::privilege;
 use std::collections::HashMap;
@@ -32,7 +32,13 @@ pub struct Symbol {
 pub struct Symbols {
     known: HashMap<u64, Option<Symbol>>,
     hidden: bool,
+    /// Single addresses that were asked for, and all symbols once they were many.
+    asked: u32,
+    all: Option<Table>,
 }
+
+/// Single questions that are answered by a pass over the file each.
+const PASSES: u32 = 2;
 
 impl Symbols {
     /// Learns the names of those addresses that are not known yet.
@@ -44,6 +50,24 @@ impl Symbols {
             return Ok(());
         }
         self.learn_from(File::open("/proc/kallsyms")?, &wanted)
+    }
+
+    /// The function that an address lies in, learned if need be.
+    pub fn find(&mut self, address: u64) -> Option<&Symbol> {
+        if !self.known.contains_key(&address) {
+            self.asked += 1;
+            let table = match (&self.all, self.asked > PASSES && !self.hidden) {
+                (None, true) => std::fs::read("/proc/kallsyms").ok().map(Table::new),
+                _ => self.all.take(),
+            };
+            match &table {
+                Some(table) => drop(self.known.insert(address, table.get(address))),
+                // What cannot be read names nothing.
+                None => drop(self.learn([address].into_iter())),
+            }
+            self.all = table;
+        }
+        self.get(address)
     }
 
     /// Learns from a text in place of the machine's.
@@ -83,6 +107,54 @@ impl Symbols {
                 "CAP_SYSLOG is missing, so addresses in /proc/kallsyms are hidden: stacks are printed without names"
             }
         })
+    }
+}
+
+/// All symbols.
+#[derive(Debug)]
+struct Table {
+    text: Vec<u8>,
+    /// Address, whether it is a function's, and where its name starts: by address, then as they stand in the file.
+    symbols: Vec<(u64, bool, u32)>,
+}
+
+impl Table {
+    fn new(text: Vec<u8>) -> Table {
+        let mut symbols = Vec::with_capacity(text.len() / 40);
+        let mut at = 0;
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let trimmed = line.strip_suffix(b"\n").unwrap_or(line);
+            if let Some((start, kind, rest)) = split(trimmed) {
+                symbols.push((start, is_function(kind), (at + trimmed.len() - rest.len()) as u32));
+            }
+            at += line.len();
+        }
+        symbols.sort_by_key(|(start, ..)| *start);
+        Table { text, symbols }
+    }
+
+    fn get(&self, address: u64) -> Option<Symbol> {
+        let behind = self.symbols.partition_point(|(start, ..)| *start <= address);
+        let (nearest, ..) = *self.symbols[..behind].iter().rfind(|(_, function, _)| *function)?;
+        let first = self.symbols.partition_point(|(start, ..)| *start < nearest);
+        let (start, _, name) = *self.symbols[first..].iter().find(|(_, function, _)| *function)?;
+        let above = self.symbols[self.symbols.partition_point(|(other, ..)| *other <= start)..].first();
+        let line = self.text[name as usize..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let (name, module) = name_and_module(line);
+        let below = Candidate { start, name: name.into(), module: module.into() };
+        symbol(address, &below, above.map_or(u64::MAX, |(above, ..)| *above))
+    }
+}
+
+fn is_function(kind: u8) -> bool {
+    matches!(kind, b't' | b'T' | b'w' | b'W')
+}
+
+/// What stands behind a symbol's type: the name, and behind a tab `[module]`.
+fn name_and_module(rest: &[u8]) -> (&[u8], &[u8]) {
+    match rest.iter().position(|byte| *byte == b'\t') {
+        Some(tab) => (&rest[..tab], rest[tab + 1..].trim_ascii()),
+        None => (rest, b"[kernel]"),
     }
 }
 
@@ -128,17 +200,14 @@ impl<'a> Search<'a> {
         if let Some(above) = at.checked_sub(1).map(|before| &mut self.above[before]) {
             *above = (*above).min(start);
         }
-        if !matches!(kind, b't' | b'T' | b'w' | b'W') || at == self.wanted.len() {
+        if !is_function(kind) || at == self.wanted.len() {
             return;
         }
         let best = &mut self.below[at];
         if best.as_ref().is_some_and(|best| best.start >= start) {
             return;
         }
-        let (name, module) = match rest.iter().position(|byte| *byte == b'\t') {
-            Some(tab) => (&rest[..tab], rest[tab + 1..].trim_ascii()),
-            None => (rest, &b"[kernel]"[..]),
-        };
+        let (name, module) = name_and_module(rest);
         // The allocations of the last candidate are used again: the file is sorted, so each is replaced many times.
         let best = best.get_or_insert_default();
         best.start = start;
@@ -226,6 +295,22 @@ ffffffffc0200000 t bpf_prog_6deef7357e7b4530_slab\t[bpf]
         assert_eq!(shown(&symbols, wanted[1]), "helper.isra.0+0x90/0x100 [kernel]");
         assert_eq!(shown(&symbols, wanted[2]), "weak+0x0/0x100 [kernel]");
         assert_eq!(shown(&symbols, wanted[3]), "other+0x10/0x80 [nvme]");
+    }
+
+    #[test]
+    fn a_table_says_the_same() {
+        let table = Table::new(KALLSYMS.into());
+        let addresses =
+            [0x8100_0010, 0x8100_0190, 0x8100_0200, 0xc000_0010, 0x8100_0103, 0x1000, 0xa000_0000, 0xc020_0010];
+        let wanted = addresses.map(|low| 0xffff_ffff_0000_0000 | low);
+        let symbols = learned(KALLSYMS, &{
+            let mut sorted = wanted;
+            sorted.sort_unstable();
+            sorted
+        });
+        for address in wanted {
+            assert_eq!(table.get(address).as_ref(), symbols.get(address), "{address:#x}");
+        }
     }
 
     #[test]

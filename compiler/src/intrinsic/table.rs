@@ -410,5 +410,20 @@ pub const INTRINSICS: &[Intrinsic] = &[
         false,
         "The word of a text with a number, or else the last argument.",
     ),
+    library(LibraryFn::symname, &[N], S, false, "The kernel function that an address lies in, or the address in hex."),
+    library(
+        LibraryFn::symdata,
+        &[N],
+        S,
+        false,
+        "The kernel function that an address lies in, with offset, size and module, or the address in hex.",
+    ),
+    library(
+        LibraryFn::modname,
+        &[N],
+        S,
+        false,
+        "The module that a kernel address lies in; `kernel` is the kernel itself.",
+    ),
     library(LibraryFn::system, &[S], Type::Unknown, true, "Starts a command of the shell."),
 ];

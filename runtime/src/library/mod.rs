@@ -8,6 +8,7 @@ pub mod machine;
 pub mod number;
 pub mod process;
 pub mod session;
+pub mod symbol;
 pub mod syscall;
 pub mod text;
 
@@ -74,6 +75,9 @@ pub fn call<'a>(
         LibraryFn::__syscall_strings => owned(syscall::strings(args, most)),
         LibraryFn::__syscall_result => owned(syscall::result_of(args.long(0), args.long(1))),
         LibraryFn::return_str => owned(syscall::result(args.long(0), args.long(1))),
+        LibraryFn::symname => owned(symbol::symname(&mut run.interned.symbols, args.long(0))),
+        LibraryFn::symdata => owned(symbol::symdata(&mut run.interned.symbols, args.long(0))),
+        LibraryFn::modname => owned(symbol::modname(&mut run.interned.symbols, args.long(0))),
         LibraryFn::log => {
             session::log(run, args.text(0));
             Nothing

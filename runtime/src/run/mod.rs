@@ -50,7 +50,7 @@ pub struct Run {
     pub(crate) commands: Commands,
     /// What reads the kernel's memory, once somebody has.
     pub(crate) peek: Option<Peek>,
-    interned: Interned,
+    pub(crate) interned: Interned,
     state: StateBlock,
     walks: Vec<Option<Walk>>,
     /// The handler that is running.
