@@ -138,7 +138,7 @@ impl Table {
         let (nearest, ..) = *self.symbols[..behind].iter().rfind(|(_, function, _)| *function)?;
         let first = self.symbols.partition_point(|(start, ..)| *start < nearest);
         let (start, _, name) = *self.symbols[first..].iter().find(|(_, function, _)| *function)?;
-        let above = self.symbols[self.symbols.partition_point(|(other, ..)| *other <= start)..].first();
+        let above = self.symbols[behind..].first();
         let line = self.text[name as usize..].split(|byte| *byte == b'\n').next().unwrap_or_default();
         let (name, module) = name_and_module(line);
         let below = Candidate { start, name: name.into(), module: module.into() };
