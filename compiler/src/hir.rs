@@ -384,6 +384,8 @@ pub enum ArgSource {
     Value(Computed),
     /// In the process's memory, at an address that is worked out.
     Memory(Computed),
+    /// The current task's structure.
+    Task,
     /// The slab cache of the object at that address, by the kfunc with this BTF id.
     CacheOf(Box<ArgSource>, TypeId),
 }

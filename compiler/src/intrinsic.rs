@@ -102,6 +102,10 @@ pub enum Known {
     Target,
     /// `stp_pid()`: this process.
     OwnPid,
+    /// `is_return()`: whether the handler stands at the return of a function.
+    IsReturn,
+    /// `returnval()`: what the function gives back, as a number.
+    ReturnValue,
     /// `module_name()`: SystemTap's kernel module, of which there is none.
     ModuleName,
 }

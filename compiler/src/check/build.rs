@@ -5,6 +5,7 @@
 use super::alias::{Aliases, Expanded};
 use super::builder::Builder;
 use super::context::Context;
+use super::entry::{Entry, Kept};
 use super::instance::Instances;
 use super::names::Names;
 use super::place;
@@ -83,6 +84,7 @@ fn functions(
         ahead: Vec::new(),
         trying: false,
         returned: None,
+        entry: Entry::default(),
     };
     builder.other_functions();
 }
@@ -98,23 +100,31 @@ pub(super) struct Written<'s> {
     pub file: usize,
 }
 
+/// What a probe's handler became at a site.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub handler: Handler,
+    /// At a return: what has to be done at the entry.
+    pub entry: Option<Handler>,
+}
+
 /// The handler of a probe at a site: its conditions, then the aliases' blocks around the user's.
 pub(super) fn handler(
-    expanded: &Expanded,
-    user: (&Block, usize),
+    written: &Written,
     site: &Site,
     (names, instances): (&Names, &mut Instances),
     program: &mut Program,
-    resolver: &mut Resolver,
+    (resolver, kept): (&mut Resolver, &mut Kept),
     cx: &mut Context,
-) -> Handler {
+) -> Built {
     instances.next_probe();
+    let Written { expanded, probe, file, .. } = written;
     let mut builder = Builder {
         program,
         cx,
         btf: resolver.btf,
         names,
-        file: user.1,
+        file: *file,
         params: None,
         site: Some(site),
         notes: &mut resolver.notes,
@@ -124,18 +134,23 @@ pub(super) fn handler(
         ahead: Vec::new(),
         trying: false,
         returned: None,
+        entry: Entry::new(core::mem::take(kept)),
     };
     let mut body = Vec::new();
     for (condition, file) in &expanded.conditions {
         builder.file = *file;
         body.push(builder.condition(condition));
     }
-    for (block, file) in expanded.before.iter().copied().chain([user]).chain(expanded.after.iter().copied()) {
+    let user = [(&probe.body, *file)];
+    for (block, file) in expanded.before.iter().copied().chain(user).chain(expanded.after.iter().copied()) {
         builder.file = file;
         body.extend(builder.block(block));
     }
     builder.open_functions();
-    Handler { body, ..builder.handler }
+    let (taken, entry) = builder.finish_entry(probe.span).unzip();
+    *kept = core::mem::take(&mut builder.entry.kept);
+    let body = taken.unwrap_or_default().into_iter().chain(body).collect();
+    Built { handler: Handler { body, ..builder.handler }, entry }
 }
 
 fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, cx: &mut Context) -> Vec<Site> {

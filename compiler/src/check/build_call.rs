@@ -2,9 +2,10 @@
 
 use super::builder::Builder;
 use super::format;
-use crate::hir::{Expr, ExprKind};
+use crate::hir::{Expr, ExprKind, Type};
 use crate::image::Format;
 use crate::intrinsic::{self, INTRINSICS, Intrinsic, Known, Op};
+use crate::probe::unsupported;
 use crate::suggest::did_you_mean;
 use tapster_lang::ast::{self, Ident, Literal, PrintOp};
 use tapster_lang::{Diagnostic, Span};
@@ -22,7 +23,7 @@ impl Builder<'_, '_> {
             }
             None => match (overloads.first(), intrinsic::find_taking(&name.name, args.len())) {
                 (_, Some(Intrinsic { op: Op::Known(known), params: [], .. })) if args.is_empty() => {
-                    return Some(self.known(*known, span));
+                    return self.known(*known, span);
                 }
                 (_, Some(found)) if found.params.len() == args.len() => {
                     let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect();
@@ -41,12 +42,29 @@ impl Builder<'_, '_> {
         Some(Expr { at: name.span, pointee, ..Expr::new(kind, span) })
     }
 
-    fn known(&self, known: Known, span: Span) -> Expr {
-        match known {
+    fn known(&mut self, known: Known, span: Span) -> Option<Expr> {
+        let result = self.site.and_then(|site| site.context.result.clone());
+        Some(match known {
             Known::Target => Expr::long(self.cx.options.target, span),
             Known::OwnPid => Expr::long(self.cx.options.own_pid, span),
             Known::ModuleName => Expr::text(b"tapster".to_vec(), span),
-        }
+            Known::IsReturn | Known::ReturnValue if self.site.is_none() => {
+                return self.refuse(unsupported("is_return() and returnval() in functions", span));
+            }
+            Known::IsReturn => Expr::long(result.is_some().into(), span),
+            Known::ReturnValue => match result {
+                Some(source) => {
+                    let kind = ExprKind::Arg { source, size: 8, signed: true, typed: false };
+                    Expr { ty: Type::Long, ..Expr::new(kind, span) }
+                }
+                None => {
+                    return self.refuse(
+                        Diagnostic::error("target::no-entry", "returnval() is only valid in .return probes")
+                            .label(span, "no function returns here"),
+                    );
+                }
+            },
+        })
     }
 
     fn unknown(&self, name: &Ident) -> Diagnostic {

@@ -111,6 +111,9 @@ impl Builder<'_, '_> {
                 return self.deref(inner, path, e.span, e.at);
             }
             Ast::GlobalVar { .. } => return self.refuse(unsupported("`@var` operators", e.span)),
+            Ast::Operator(name, args) if name.name == "@entry" && args.len() == 1 => {
+                return self.at_entry(e.span, |builder| Some(builder.expr(&args[0])));
+            }
             Ast::Operator(name, _) => {
                 return self.refuse(unsupported(&format!("`{}` operators", name.name), name.span));
             }

@@ -1,6 +1,7 @@
 //! What building one handler works on. Statements, expressions and target variables have files of their own.
 
 use super::context::Context;
+use super::entry::Entry;
 use super::instance::Instances;
 use super::names::Names;
 use crate::hir::{Handler, Program, Stmt};
@@ -23,6 +24,8 @@ pub struct Builder<'b, 'a> {
     pub(super) handler: Handler,
     /// Loops around the statement being built.
     pub(super) loops: u32,
+    /// What the handler of a return asks of the entry.
+    pub(super) entry: Entry,
     /// The functions built so far.
     pub(super) instances: &'b mut Instances,
     /// What is done before the statement being built.

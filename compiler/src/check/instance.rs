@@ -7,6 +7,7 @@
 //! are built once.
 
 use super::builder::Builder;
+use super::entry::Entry;
 use super::names::Names;
 use super::walk;
 use crate::hir::{Expr, Function, FunctionId, Handler};
@@ -187,6 +188,7 @@ impl Builder<'_, '_> {
             ahead: Vec::new(),
             trying: false,
             returned: None,
+            entry: Entry::default(),
         };
         let body = builder.block(body);
         let (handler, returned) = (builder.handler, builder.returned);

@@ -21,6 +21,7 @@ mod declare;
 mod defer;
 mod display;
 mod elide;
+mod entry;
 mod format;
 mod infer;
 mod infer_call;

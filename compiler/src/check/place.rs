@@ -2,9 +2,11 @@
 
 use super::build::{Written, handler};
 use super::context::Context;
+use super::entry::Kept;
 use super::instance::Instances;
 use super::names::Names;
-use crate::hir::{self, Place, Program};
+use crate::hir::{self, Handler, Place, Program};
+use crate::image::Moment;
 use crate::probe::{Resolver, Site};
 use std::collections::HashMap;
 use tapster_lang::ast::{Block, FunctionBody};
@@ -22,35 +24,67 @@ pub(super) fn place(
     let asks = sites.len() > 1 && asks_site(written, names);
     // By what the handler became: the probe that has it. Where it asks nothing of its site it is the same everywhere.
     let mut known: HashMap<String, usize> = HashMap::new();
-    for site in sites {
-        if !asks && first < program.probes.len() && share(&mut program.probes[first], &site, written) {
+    let mut kept = Kept::default();
+    for mut site in sites {
+        if !asks && known.get("").is_some_and(|at| share(&mut program.probes[first..=*at], &site, written)) {
             continue;
         }
         let mark = cx.mark();
-        let user = (&written.probe.body, written.file);
-        let built = handler(written.expanded, user, &site, (names, instances), program, resolver, cx);
+        let built = handler(written, &site, (names, instances), program, (resolver, &mut kept), cx);
         let key = if asks { format!("{built:?}") } else { String::new() };
-        if let Some(known) = known.get(&key).filter(|_| asks)
-            && share(&mut program.probes[*known], &site, written)
+        if let Some(at) = known.get(&key).filter(|_| asks)
+            && share(&mut program.probes[first..=*at], &site, written)
         {
             cx.rewind(mark);
             continue;
         }
+        if let (Some(entry), Some(place)) = (built.entry, site.context.entry.take()) {
+            program.probes.push(probe(*place, entry, written));
+        }
         known.insert(key, program.probes.len());
-        program.probes.push(hir::Probe {
-            point: site.point,
-            sites: Vec::new(),
-            name: written.point.to_string(),
-            lenient: site.lenient,
-            span: written.probe.span,
-            place: site.place,
-            handler: built,
-        });
+        program.probes.push(probe(site, built.handler, written));
     }
 }
 
-/// Has a probe stand at one more place; not where that takes a program of its own.
-fn share(probe: &mut hir::Probe, site: &Site, written: &Written) -> bool {
+fn probe(site: Site, handler: Handler, written: &Written) -> hir::Probe {
+    hir::Probe {
+        point: site.point,
+        sites: Vec::new(),
+        name: written.point.to_string(),
+        lenient: site.lenient,
+        span: written.probe.span,
+        place: site.place,
+        handler,
+    }
+}
+
+/// Has the last of some probes stand at one more place, and the one at its function's entry, which stands before it; not
+/// where that takes programs of their own.
+fn share(probes: &mut [hir::Probe], site: &Site, written: &Written) -> bool {
+    let Some((probe, before)) = probes.split_last_mut() else { return false };
+    if !join(probe, site, written.expanded.point.to_string()) {
+        return false;
+    }
+    if let (Some(entry), Some(place)) = (before.last_mut(), &site.context.entry)
+        && is_entry(entry, probe)
+    {
+        join(entry, place, entry.point.clone());
+    }
+    true
+}
+
+/// Whether a probe is the one at the entry of another's function.
+fn is_entry(entry: &hir::Probe, probe: &hir::Probe) -> bool {
+    let of = |probe: &hir::Probe| match &probe.place {
+        Place::Kernel { attach, .. } => (attach.moment(), attach.functions().first().cloned()),
+        _ => (Moment::Entry, None),
+    };
+    let (entry, probe) = (of(entry), of(probe));
+    entry.0 == Moment::Entry && probe.0 == Moment::Return && entry.1 == probe.1
+}
+
+/// Has a probe stand at one more place; `all` stands for all of them.
+fn join(probe: &mut hir::Probe, site: &Site, all: String) -> bool {
     let (Place::Kernel { attach, .. }, Place::Kernel { attach: other, .. }) = (&mut probe.place, &site.place) else {
         return false;
     };
@@ -58,7 +92,6 @@ fn share(probe: &mut hir::Probe, site: &Site, written: &Written) -> bool {
         return false;
     }
     if probe.sites.is_empty() {
-        let all = written.expanded.point.to_string();
         probe.sites.push(core::mem::replace(&mut probe.point, all));
     }
     probe.sites.push(site.point.clone());

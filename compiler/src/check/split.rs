@@ -11,7 +11,7 @@ use super::added;
 use super::context::Context;
 use super::sides::{Refusal, Side};
 use crate::hir::walk::{expr_mut, handler_mut, stmt_mut, stmts_mut};
-use crate::hir::{Expr, ExprKind, FunctionId, Handler, Handoff, Local, Place, Program, Stmt, StmtKind, reach};
+use crate::hir::{Expr, ExprKind, FunctionId, Handler, Handoff, Local, Place, Program, Stmt, StmtKind, Target, reach};
 use crate::host::LibraryFn;
 use crate::intrinsic::{Memory, Op};
 use ahead::Fixed;
@@ -24,6 +24,8 @@ const SIZE_MAX: usize = 100_000;
 const NESTING_MAX: u32 = 256;
 /// Expressions that may be repeated where the branches of an `if` go over with what follows it.
 const COPIES_MAX: usize = 20_000;
+
+const AT_THE_RETURN: &str = "take the numbers and pointers at the entry, and make text of them at the return";
 
 /// Divides every kernel handler, and refuses what neither side can do.
 pub fn split(program: &mut Program, max: u32, cx: &mut Context) {
@@ -284,6 +286,7 @@ fn refuse(program: &mut Program, functions: &[Needs], max: u32, cx: &mut Context
         let mut handler = core::mem::take(&mut program.handoffs[nth].handler);
         found.extend(refusals(program, &mut handler, max, false).into_iter().map(|refusal| (refusal, kernel)));
         found.extend(of_the_process(program, &mut handler).map(|refusal| (refusal, kernel)));
+        found.extend(of_the_entry(program, &mut handler).map(|refusal| (refusal, kernel)));
         found.extend(called(program, &mut handler, functions).into_iter().map(|refusal| (refusal, kernel)));
         program.handoffs[nth].handler = handler;
     }
@@ -320,6 +323,19 @@ fn of_the_process(program: &mut Program, handler: &mut Handler) -> impl Iterator
     for id in reach::reached_from(program, reach::callees(handler, program)) {
         handler_mut(&mut program.functions[id].handler, &mut look);
     }
+    found.into_iter()
+}
+
+/// What a return wants to know of its entry: the function may return before user space has looked.
+fn of_the_entry(program: &Program, handler: &mut Handler) -> impl Iterator<Item = Refusal> + use<> {
+    let mut found = Vec::new();
+    handler_mut(handler, &mut |e| {
+        if let ExprKind::Assign(Target::Element(global, _), _, value) = &e.kind
+            && super::entry::is_kept(&program.globals[*global])
+        {
+            found.push(Refusal { what: "this at a function's entry".into(), span: value.span, help: AT_THE_RETURN });
+        }
+    });
     found.into_iter()
 }
 

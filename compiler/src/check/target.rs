@@ -1,5 +1,6 @@
 //! `$name->member[i]`: a path from a probe's argument through the kernel's types.
 
+mod at_return;
 mod context;
 mod pretty;
 
@@ -33,11 +34,14 @@ struct Step {
 impl Builder<'_, '_> {
     /// Resolves a target variable with what follows it.
     pub(super) fn target_variable(&mut self, name: &Ident, path: &[Access], span: Span) -> Option<Expr> {
-        let (path, pretty) = split_pretty(path);
+        let (shown, pretty) = split_pretty(path);
         if name.name.starts_with("$$") {
             return self.context_text(name, pretty, span);
         }
-        let step = self.variable_step(name, path, span)?;
+        if self.is_gone(name, path) {
+            return self.gone(name, path, span);
+        }
+        let step = self.variable_step(name, shown, span)?;
         self.shown(step, pretty, span)
     }
 
@@ -89,6 +93,11 @@ impl Builder<'_, '_> {
 
     /// `&$name->member`, `&@cast(…)->member`: where it lies.
     pub(super) fn address_of(&mut self, e: &ast::Expr, span: Span) -> Option<Expr> {
+        if let ast::ExprKind::Target(name, path) = &e.kind
+            && self.is_gone(name, path)
+        {
+            return self.at_entry(span, |builder| builder.address_of(e, span));
+        }
         let step = match &e.kind {
             ast::ExprKind::Deref(value, path) => self.deref_step(value, path, e.span, e.at)?,
             ast::ExprKind::Target(name, path) => self.variable_step(name, path, e.span)?,
@@ -187,11 +196,6 @@ impl Builder<'_, '_> {
         let named = |wanted: &str| context.args.iter().find(|arg| arg.name == wanted).cloned();
         if let Some(arg) = named(wanted) {
             return Some(arg);
-        }
-        if let Some(entry) = &context.entry
-            && entry.context.args.iter().any(|arg| arg.name == wanted)
-        {
-            return self.refuse(unsupported("parameters at the return of a function", name.span));
         }
         let rows = PARAMS.iter().filter(|row| row.asked == wanted && matches(row.function, &context.name));
         if let Some((row, arg)) = rows.filter_map(|row| named(row.actual).map(|arg| (row, arg))).next() {

@@ -317,6 +317,8 @@ pub const INTRINSICS: &[Intrinsic] = &[
         "The byte without sign at an address of the current process; one that cannot be read is an error.",
     ),
     known("target", N, Known::Target, "The process that -x or -c gave, 0 without."),
+    known("is_return", N, Known::IsReturn, "1 at the return of a function, 0 elsewhere."),
+    known("returnval", N, Known::ReturnValue, "What the function that returns here gives, as a number of 64 bits."),
     known("stp_pid", N, Known::OwnPid, "The process id of the tracer itself."),
     known("module_name", S, Known::ModuleName, "The name of the running script's module; always `tapster`."),
     point("pp", Point::Resolved, "The probe point that the handler runs at, with wildcards and aliases resolved."),

@@ -174,7 +174,8 @@ impl<'a> Ladder<'a> {
                     "{} is probed at tracepoint {}, which covers {} ({})",
                     self.asked.name, row.tracepoint, row.covers, row.source
                 ));
-                Some((attach, Context { name: function.name.clone(), args, ..Context::default() }))
+                let result = args.iter().find(|arg| arg.name == RESULT).map(|arg| arg.source.clone());
+                Some((attach, Context { name: function.name.clone(), args, result, ..Context::default() }))
             }
         }
     }
@@ -190,8 +191,10 @@ fn trampoline(btf: &Btf, function: &Function, moment: Moment, asked: &Asked) -> 
     }
     let entry = entry_site(attach(Moment::Entry), name.clone(), args.clone(), asked);
     let words = args.iter().map(|arg| arg.words).sum();
-    args.extend(result(btf, function.btf_id, ArgSource::Word(words), true));
-    Some((attach(moment), Context { name, args, entry: Some(Box::new(entry)), ..Context::default() }))
+    let source = ArgSource::Word(words);
+    args.extend(result(btf, function.btf_id, source.clone(), true));
+    let (result, entry) = (Some(source), Some(Box::new(entry)));
+    Some((attach(moment), Context { name, args, result, entry, ..Context::default() }))
 }
 
 /// Kprobes: the arguments are in registers, and gone at the return.
@@ -210,8 +213,9 @@ fn registers(
     }
     let entry = entry_site(attach(Moment::Entry), name.clone(), args, asked);
     let source = ArgSource::Register(RESULT_REGISTER);
-    let args = known.and_then(|btf| result(btf, function.btf_id, source, false)).into_iter().collect();
-    Some((attach(moment), Context { name, args, entry: Some(Box::new(entry)), ..Context::default() }))
+    let args = known.and_then(|btf| result(btf, function.btf_id, source.clone(), false)).into_iter().collect();
+    let (result, entry) = (Some(source), Some(Box::new(entry)));
+    Some((attach(moment), Context { name, args, result, entry, ..Context::default() }))
 }
 
 /// The function's entry, for what a handler at its return wants to know of it.

@@ -19,6 +19,7 @@ use site::{Sites, mismatch};
 use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
 
+pub use ladder::RESULT;
 pub use site::{Arg, Resolver, Site, Target, unsupported};
 
 type Family = fn(&ProbePoint, &mut Resolver) -> Sites;

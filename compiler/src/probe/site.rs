@@ -39,6 +39,8 @@ pub struct Context {
     pub args: Vec<Arg>,
     /// The tracepoint's system, where the kernel tells; a mark's provider.
     pub system: Option<String>,
+    /// At a function's return: where its result is, should it give one.
+    pub result: Option<ArgSource>,
     /// At a function's return: its entry, for what is asked of it there.
     pub entry: Option<Box<Site>>,
 }

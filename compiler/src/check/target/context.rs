@@ -5,18 +5,18 @@ use crate::check::builder::Builder;
 use crate::check::format;
 use crate::hir::{Expr, ExprKind, Type};
 use crate::kernel::btf::{Btf, Kind};
-use crate::probe::Arg;
+use crate::probe::{Arg, RESULT};
 use tapster_lang::Span;
 use tapster_lang::ast::Ident;
-
-/// What a function gave back; its probe has it as a variable.
-const RESULT: &str = "return";
 
 impl Builder<'_, '_> {
     /// `name=value name=value`; with `$` or `$$` each as [`Builder::pretty`] shows it.
     pub(super) fn context_text(&mut self, name: &Ident, pretty: Option<bool>, span: Span) -> Option<Expr> {
         let site = self.site?;
-        let args = || site.context.args.iter().filter(|arg| !arg.name.is_empty());
+        let here = site.context.args.iter();
+        let gone = site.context.entry.iter().flat_map(|entry| &entry.context.args);
+        let gone = gone.filter(|arg| site.context.args.iter().all(|here| here.name != arg.name));
+        let args = || gone.clone().chain(here.clone()).filter(|arg| !arg.name.is_empty());
         let shown: Vec<Arg> = match name.name.as_str() {
             "$$vars" | "$$parms" => args().filter(|arg| arg.name != RESULT).cloned().collect(),
             // What the kernel's BTF does not tell of.
@@ -36,7 +36,8 @@ impl Builder<'_, '_> {
         for arg in shown {
             let separator = if text.is_empty() { "" } else { " " };
             text.push_str(&format!("{separator}{}=", arg.name));
-            let step = self.arg_step(btf, &arg, span);
+            let is_here = site.context.args.iter().any(|here| here.name == arg.name);
+            let step = if is_here { self.arg_step(btf, &arg, span) } else { self.arg_at_entry(btf, &arg, span)? };
             match pretty {
                 _ if is_record(btf, &step) => text.push_str("{...}"),
                 None => {

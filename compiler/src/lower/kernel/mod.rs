@@ -352,6 +352,7 @@ impl Target for Kernel<'_> {
             ArgSource::Word(nth) => self.context_word(code, 8 * nth),
             ArgSource::Register(offset) => self.context_word(code, *offset),
             ArgSource::Value(_) | ArgSource::Memory(_) => unreachable!("checking puts in what they are worked out by"),
+            ArgSource::Task => self.helper(code, helper::GET_CURRENT_TASK, &[]),
             ArgSource::CacheOf(object, kfunc) => {
                 let object = self.arg(code, object);
                 let cache = code.call(namespace::KFUNC, *kfunc, &[object]);

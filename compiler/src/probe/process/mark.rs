@@ -50,7 +50,7 @@ fn site(binary: &Binary, mark: &Mark, (with_provider, many): (bool, bool), resol
         Some(Arg { name: format!("arg{number}"), ty, source: value?.source(), typed: false, words: 1 })
     };
     let args = values.into_iter().zip(1..).filter_map(arg).collect();
-    let context = Context { name: mark.name.clone(), args, system: Some(mark.provider.clone()), entry: None };
+    let context = Context { name: mark.name.clone(), args, system: Some(mark.provider.clone()), ..Context::default() };
     Some(Site { point, place: Place::Kernel { attach, why: Vec::new() }, context, lenient: many })
 }
 

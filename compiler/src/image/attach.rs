@@ -1,0 +1,172 @@
+//! Where kernel handlers stand.
+
+/// Where a kernel handler stands, and as what type of program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// `fentry`, `fexit`: `BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FENTRY`, `BPF_TRACE_FEXIT`.
+    Fentry {
+        /// The kernel function.
+        function: String,
+        /// Its id in the BTF of vmlinux.
+        btf_id: u32,
+        /// When it acts.
+        moment: Moment,
+    },
+    /// `tp_btf`: `BPF_PROG_TYPE_TRACING`, `BPF_TRACE_RAW_TP`.
+    BtfTracepoint {
+        /// The tracepoint.
+        name: String,
+        /// Id of `btf_trace_NAME` in the BTF of vmlinux.
+        btf_id: u32,
+    },
+    /// `raw_tp`: `BPF_PROG_TYPE_RAW_TRACEPOINT`, whose arguments have no types. Such a program can also be run by hand.
+    RawTracepoint {
+        /// The tracepoint.
+        name: String,
+    },
+    /// `kprobe`: `BPF_PROG_TYPE_KPROBE` through a perf event a function.
+    Kprobe {
+        /// The kernel functions.
+        functions: Vec<String>,
+        /// When it acts.
+        moment: Moment,
+    },
+    /// `kprobe.multi`: `BPF_PROG_TYPE_KPROBE`, `BPF_TRACE_KPROBE_MULTI`.
+    KprobeMulti {
+        /// The kernel functions.
+        functions: Vec<String>,
+        /// When it acts.
+        moment: Moment,
+    },
+    /// Instructions of a program or a library: `BPF_PROG_TYPE_KPROBE` through perf events, or `BPF_TRACE_UPROBE_MULTI`.
+    Uprobe(Uprobes),
+}
+
+/// Places in a file that processes run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uprobes {
+    /// The file.
+    pub path: String,
+    /// The places, at least one; their numbers are their places here.
+    pub places: Vec<UprobePlace>,
+    /// The only process to look at.
+    pub pid: Option<u32>,
+    /// Where the function returns to its caller, instead of where it begins.
+    pub on_return: bool,
+    /// All at once, by `uprobe.multi`.
+    pub multi: bool,
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UprobePlace {
+    /// Byte offset of the instruction in the file.
+    pub offset: u64,
+    /// Byte offset in the file of 16 bits that count who looks, which a program asks before it prepares arguments.
+    pub semaphore: Option<u64>,
+}
+
+impl Uprobes {
+    /// Whether others are in the same file, for the same process and at the same moment.
+    fn is_beside(&self, other: &Uprobes) -> bool {
+        let of = |one: &Uprobes| (one.pid, one.on_return, one.multi);
+        self.path == other.path && of(self) == of(other)
+    }
+
+    fn section(&self) -> String {
+        let multi = if self.multi { ".multi" } else { "" };
+        let kind = if self.on_return { "uretprobe" } else { "uprobe" };
+        let places: Vec<String> = self.places.iter().map(|place| format!("{:#x}", place.offset)).collect();
+        format!("{kind}{multi}/{}:{}", self.path, places.join(","))
+    }
+}
+
+/// When a probe of a function acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// As the function begins.
+    Entry,
+    /// As it returns.
+    Return,
+}
+
+impl Moment {
+    fn of<'n>(self, entry: &'n str, exit: &'n str) -> &'n str {
+        if self == Moment::Entry { entry } else { exit }
+    }
+}
+
+impl Attach {
+    /// The section an object file puts such a program in (libbpf's names).
+    pub fn section(&self) -> String {
+        match self {
+            Attach::Fentry { function, moment, .. } => format!("{}/{function}", moment.of("fentry", "fexit")),
+            Attach::BtfTracepoint { name, .. } => format!("tp_btf/{name}"),
+            Attach::RawTracepoint { name } => format!("raw_tp/{name}"),
+            Attach::Kprobe { functions, moment } => {
+                format!("{}/{}", moment.of("kprobe", "kretprobe"), functions.join(","))
+            }
+            Attach::KprobeMulti { functions, moment } => {
+                format!("{}/{}", moment.of("kprobe.multi", "kretprobe.multi"), functions.join(","))
+            }
+            Attach::Uprobe(uprobes) => uprobes.section(),
+        }
+    }
+
+    /// What `-v` calls it.
+    pub fn describe(&self) -> String {
+        let mut short = self.clone();
+        let more = match &mut short {
+            Attach::Kprobe { functions, .. } | Attach::KprobeMulti { functions, .. } if functions.len() > 4 => {
+                functions.drain(3..).count()
+            }
+            _ => 0,
+        };
+        let text = short.section().replacen('/', ":", 1);
+        if more > 0 { format!("{text} and {more} more") } else { text }
+    }
+
+    /// When it acts, where it stands at functions.
+    pub fn moment(&self) -> Moment {
+        match self {
+            Attach::Fentry { moment, .. } | Attach::Kprobe { moment, .. } | Attach::KprobeMulti { moment, .. } => {
+                *moment
+            }
+            Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } | Attach::Uprobe(_) => Moment::Entry,
+        }
+    }
+
+    /// The functions of a kprobe.
+    pub fn functions(&self) -> &[String] {
+        match self {
+            Attach::Kprobe { functions, .. } | Attach::KprobeMulti { functions, .. } => functions,
+            Attach::Fentry { function, .. } => core::slice::from_ref(function),
+            Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } | Attach::Uprobe(_) => &[],
+        }
+    }
+
+    /// Takes over the place of another program, where one program can stand at both.
+    pub fn join(&mut self, other: &Attach) -> bool {
+        match (self, other) {
+            (Attach::Kprobe { functions, moment }, Attach::Kprobe { functions: more, moment: other })
+            | (Attach::KprobeMulti { functions, moment }, Attach::KprobeMulti { functions: more, moment: other })
+                if moment == other =>
+            {
+                functions.extend_from_slice(more);
+                true
+            }
+            (Attach::Uprobe(uprobes), Attach::Uprobe(more)) if uprobes.is_beside(more) => {
+                uprobes.places.extend_from_slice(&more.places);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The function that a resolved probe point names, as `ppfunc()` says it: `f` of `….function("f@file").…`; empty where it
+/// names none.
+pub fn function_in(point: &str) -> &str {
+    let named = [".function(\"", ".statement(\""].iter().find_map(|part| point.split_once(part));
+    named.map_or("", |(_, rest)| rest.split(['"', '@']).next().unwrap_or_default())
+}
