@@ -8,7 +8,7 @@ mod attach;
 pub use crate::bpf::Insn;
 pub use crate::bpf::btf_writer::{FuncInfo, LineInfo};
 use crate::native::code::NativeCode;
-pub use attach::{Attach, Moment, UprobePlace, Uprobes, function_in};
+pub use attach::{Attach, Moment, PerfEvent, Rate, UprobePlace, Uprobes, Watched, function_in};
 use tapster_lang::Span;
 use tapster_runtime_ebpf::aggregate;
 

@@ -222,6 +222,7 @@ fn kind(attach: &Attach) -> ProgramKind {
         Attach::KprobeMulti { .. } => ProgramKind::KprobeMulti,
         Attach::Uprobe(uprobes) if uprobes.multi => ProgramKind::UprobeMulti,
         Attach::Uprobe(_) => ProgramKind::Kprobe,
+        Attach::Perf(_) | Attach::Breakpoint { .. } => ProgramKind::PerfEvent,
     }
 }
 

@@ -39,6 +39,20 @@ pub struct Symbols {
 
 /// Single questions that are answered by a pass over the file each.
 const PASSES: u32 = 2;
+/// The address of a symbol of the kernel.
+pub fn address_of(name: &str) -> io::Result<u64> {
+    let none = || io::Error::from_raw_os_error(libc::ENOENT);
+    for line in BufReader::new(File::open("/proc/kallsyms")?).lines() {
+        let line = line?;
+        let mut words = line.split_ascii_whitespace();
+        if let (Some(address), Some(_), Some(found)) = (words.next(), words.next(), words.next())
+            && found == name
+        {
+            return u64::from_str_radix(address, 16).ok().filter(|address| *address != 0).ok_or_else(none);
+        }
+    }
+    Err(none())
+}
 
 impl Symbols {
     /// Learns the names of those addresses that are not known yet.

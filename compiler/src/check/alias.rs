@@ -31,6 +31,36 @@ pub struct Expanded<'s> {
     pub after: Vec<(&'s Block, usize)>,
     /// Conditions, all of which must hold.
     pub conditions: Vec<(Expr, usize)>,
+    /// The alternatives that it is one of.
+    choices: Vec<Choice>,
+}
+
+/// One of the points of an alias.
+#[derive(Clone, Copy, Debug)]
+struct Choice {
+    /// The alias, in the place where it is used.
+    of: usize,
+    /// Which of its points.
+    nth: usize,
+    /// `!`: where it stands somewhere, those behind it are not looked at.
+    sufficient: bool,
+}
+
+/// What was decided of alternatives.
+#[derive(Debug, Default)]
+pub struct Decided(Vec<Choice>);
+
+impl Decided {
+    /// Whether a point before this one suffices.
+    pub fn rules_out(&self, expanded: &Expanded) -> bool {
+        let before = |one: &Choice| self.0.iter().any(|taken| taken.of == one.of && taken.nth < one.nth);
+        expanded.choices.iter().any(before)
+    }
+
+    /// Notes that a point stands somewhere.
+    pub fn take(&mut self, expanded: &Expanded) {
+        self.0.extend(expanded.choices.iter().filter(|choice| choice.sufficient));
+    }
 }
 
 /// The way from one point to all that it stands for.
@@ -40,6 +70,8 @@ struct Walk<'s, 'w, 'c> {
     path: Vec<Span>,
     found: Vec<Expanded<'s>>,
     steps: usize,
+    /// Aliases that were used so far.
+    uses: usize,
 }
 
 impl<'s> Aliases<'s> {
@@ -66,8 +98,9 @@ impl<'s> Aliases<'s> {
     /// What a point stands for; itself where it is no alias.
     pub fn expand(&self, point: &ProbePoint, file: usize, cx: &mut Context) -> Vec<Expanded<'s>> {
         let conditions = point.condition.iter().map(|e| (e.clone(), file)).collect();
-        let start = Expanded { point: point.clone(), before: Vec::new(), after: Vec::new(), conditions };
-        let mut walk = Walk { cx, path: Vec::new(), found: Vec::new(), steps: 0 };
+        let start =
+            Expanded { point: point.clone(), before: Vec::new(), after: Vec::new(), conditions, choices: Vec::new() };
+        let mut walk = Walk { cx, path: Vec::new(), found: Vec::new(), steps: 0, uses: 0 };
         self.expand_one(start, &mut walk);
         if walk.steps <= STEPS_MAX {
             return walk.found;
@@ -94,13 +127,16 @@ impl<'s> Aliases<'s> {
                 continue;
             }
             walk.path.push(alias.span);
-            for point in &alias.points {
+            walk.uses += 1;
+            let of = walk.uses;
+            for (nth, point) in alias.points.iter().enumerate() {
                 walk.steps += if walk.path.len() > NESTING_MAX { STEPS_MAX + 1 } else { 1 };
                 if walk.steps > STEPS_MAX {
                     return;
                 }
                 let mut next = asked.clone();
                 next.add_blocks(alias, file);
+                next.choices.push(Choice { of, nth, sufficient: point.sufficient });
                 next.conditions.extend(point.condition.iter().map(|e| (e.clone(), file)));
                 let suffix = asked.point.components.get(names.len()..).unwrap_or_default();
                 next.point = ProbePoint {

@@ -2,7 +2,7 @@
 //!
 //! Types are not looked at here, except that `$variables` bring theirs along from the kernel.
 
-use super::alias::{Aliases, Expanded};
+use super::alias::{Aliases, Decided, Expanded};
 use super::builder::Builder;
 use super::context::Context;
 use super::entry::{Entry, Kept};
@@ -44,9 +44,15 @@ fn build_once(scripts: &[Script], names: &Names, program: &mut Program, resolver
         for item in &script.items {
             let Item::Probe(probe) = item else { continue };
             for point in &probe.points {
-                let mut resolved = 0;
+                let (mut resolved, mut decided) = (0, Decided::default());
                 for expanded in aliases.expand(point, file, cx) {
+                    if decided.rules_out(&expanded) {
+                        continue;
+                    }
                     let sites = sites(&expanded.point, &aliases, resolver, cx);
+                    if !sites.is_empty() {
+                        decided.take(&expanded);
+                    }
                     resolved += sites.len();
                     let written = Written { expanded: &expanded, point, probe, file };
                     place::place(&written, sites, (names, &mut instances), program, resolver, cx);

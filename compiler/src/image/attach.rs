@@ -40,6 +40,48 @@ pub enum Attach {
     },
     /// Instructions of a program or a library: `BPF_PROG_TYPE_KPROBE` through perf events, or `BPF_TRACE_UPROBE_MULTI`.
     Uprobe(Uprobes),
+    /// An event that is counted on each CPU: `BPF_PROG_TYPE_PERF_EVENT`.
+    Perf(PerfEvent),
+    /// Accesses to memory of the kernel, by the processor's breakpoints: `BPF_PROG_TYPE_PERF_EVENT`.
+    Breakpoint {
+        /// Where.
+        place: Watched,
+        /// Bytes there.
+        length: u8,
+        /// Reads as well as writes.
+        on_reads: bool,
+    },
+}
+
+/// An event that is counted, and how often the program is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerfEvent {
+    /// `type` of `struct perf_event_attr`.
+    pub kind: u32,
+    /// Its `config`.
+    pub config: u64,
+    /// How often.
+    pub rate: Rate,
+}
+
+/// How often a program is run at an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// Once so many events.
+    Period(u64),
+    /// So many times a second.
+    Frequency(u64),
+    /// At each tick of the kernel's clock.
+    Tick,
+}
+
+/// Memory that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// At an address.
+    Address(u64),
+    /// At a symbol of the kernel.
+    Symbol(String),
 }
 
 /// Places in a file that processes run.
@@ -110,6 +152,9 @@ impl Attach {
                 format!("{}/{}", moment.of("kprobe.multi", "kretprobe.multi"), functions.join(","))
             }
             Attach::Uprobe(uprobes) => uprobes.section(),
+            Attach::Perf(PerfEvent { kind, config, .. }) => format!("perf_event/{kind}:{config}"),
+            Attach::Breakpoint { place: Watched::Symbol(name), .. } => format!("perf_event/{name}"),
+            Attach::Breakpoint { place: Watched::Address(address), .. } => format!("perf_event/{address:#x}"),
         }
     }
 
@@ -132,7 +177,7 @@ impl Attach {
             Attach::Fentry { moment, .. } | Attach::Kprobe { moment, .. } | Attach::KprobeMulti { moment, .. } => {
                 *moment
             }
-            Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } | Attach::Uprobe(_) => Moment::Entry,
+            _ => Moment::Entry,
         }
     }
 
@@ -141,7 +186,7 @@ impl Attach {
         match self {
             Attach::Kprobe { functions, .. } | Attach::KprobeMulti { functions, .. } => functions,
             Attach::Fentry { function, .. } => core::slice::from_ref(function),
-            Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } | Attach::Uprobe(_) => &[],
+            _ => &[],
         }
     }
 

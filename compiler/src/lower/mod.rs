@@ -102,6 +102,7 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
                     max_action: options.max_action,
                     probe: number,
                     skip_frames: skip_frames(attach),
+                    stops_programs: matches!(attach, Attach::Perf(_)),
                 };
                 let facts = (facts, own);
                 let (handler, scratch) = kernel_handler(program, probe, &lowered.plan, &counting, facts, &mut context);
@@ -140,7 +141,7 @@ fn has_loops(body: &mut [Stmt]) -> bool {
 fn skip_frames(attach: &Attach) -> u32 {
     match attach {
         Attach::Fentry { .. } | Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } => 2,
-        Attach::Kprobe { .. } | Attach::KprobeMulti { .. } | Attach::Uprobe(_) => 0,
+        _ => 0,
     }
 }
 

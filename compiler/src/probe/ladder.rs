@@ -243,7 +243,7 @@ fn row_of(function: &Function) -> Option<&'static StandInRow> {
 fn register_args(btf: &Btf, function: TypeId) -> Option<Vec<Arg>> {
     let mut args = word_args(btf, function, 0, 0)?;
     args.retain_mut(|arg| match arg.source {
-        ArgSource::Word(nth) if (nth as usize) < ARGUMENT_REGISTERS.len() => {
+        ArgSource::Word(nth) | ArgSource::CopiedWord(nth) if (nth as usize) < ARGUMENT_REGISTERS.len() => {
             arg.source = ArgSource::Register(ARGUMENT_REGISTERS[nth as usize]);
             arg.typed = false;
             true

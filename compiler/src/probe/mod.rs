@@ -6,6 +6,7 @@
 mod function;
 mod ladder;
 mod pattern;
+mod perf;
 mod process;
 mod session;
 mod site;
@@ -32,6 +33,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("never", session::never),
     ("timer", timer::resolve),
     ("kernel", kernel),
+    ("perf", perf::resolve),
     ("process", process::resolve),
     ("syscall", syscall::resolve),
     ("nd_syscall", syscall::resolve),
@@ -52,7 +54,8 @@ fn kernel(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     match point.components.get(1).map(|c| c.name.name.as_str()) {
         Some("function") => function::resolve(point, resolver),
         Some("trace") => tracepoint::resolve(point, resolver),
-        _ => Err(mismatch(point, 1, ["function", "trace"])),
+        Some("data") => perf::data(point, resolver),
+        _ => Err(mismatch(point, 1, ["function", "trace", "data"])),
     }
 }
 

@@ -204,8 +204,16 @@ pub fn word_args(btf: &Btf, function: TypeId, skip: usize, first: u32) -> Option
             (_, ty) => ty.size().unwrap_or(8),
         };
         let words = bytes.div_ceil(8).max(1);
-        args.push(Arg { name: param.name.into(), ty: param.ty, source: ArgSource::Word(word), typed: true, words });
+        let source =
+            if points_to_qualified_void(btf, param.ty) { ArgSource::CopiedWord(word) } else { ArgSource::Word(word) };
+        args.push(Arg { name: param.name.into(), ty: param.ty, source, typed: true, words });
         word += words;
     }
     Some(args)
+}
+
+/// Whether a type is `const void *` or the like.
+fn points_to_qualified_void(btf: &Btf, ty: TypeId) -> bool {
+    let Some((_, pointer)) = btf.strip(ty).filter(|(_, ty)| ty.kind() == Kind::Ptr) else { return false };
+    pointer.target() != 0 && btf.strip(pointer.target()).is_some_and(|(behind, _)| behind == 0)
 }

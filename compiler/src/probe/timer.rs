@@ -20,11 +20,14 @@ const UNITS: &[(&str, u64, i64)] = &[
 
 /// `timer.UNIT(N)`, `timer.UNIT(N).randomize(M)`, `timer.hz(N)`
 pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
-    let names = || UNITS.iter().map(|(name, ..)| *name).chain(["hz"]);
+    let names = || UNITS.iter().map(|(name, ..)| *name).chain(["hz", "profile"]);
     let Some(part) = point.components.get(1) else {
         return Err(mismatch(point, 1, names()));
     };
     let unit = part.name.name.as_str();
+    if unit == "profile" {
+        return super::perf::profile(point);
+    }
     let Some(count) = number(part) else {
         return Err(Diagnostic::error("probe::argument", format!("timer.{unit} needs a number"))
             .label(part.name.span, "like (100)"));

@@ -5,6 +5,7 @@
 
 mod fentry;
 mod kprobe;
+mod perf;
 mod tracepoint;
 mod uprobe;
 
@@ -131,6 +132,8 @@ fn one(attach: &Attach, program: BorrowedFd<'_>, taken: &mut Taken) {
             kprobe::attach_multi(program, functions, *moment == Moment::Return, taken);
         }
         Attach::Uprobe(uprobes) => uprobe::attach(program, uprobes, taken),
+        Attach::Perf(event) => perf::attach(program, event, taken),
+        Attach::Breakpoint { place, length, on_reads } => perf::watch(program, place, *length, *on_reads, taken),
     }
 }
 
@@ -144,6 +147,14 @@ fn cure(attach: &Attach, error: &io::Error) -> &'static str {
         }
         (Attach::Fentry { .. }, Some(libc::EBUSY)) => "something else has patched this function",
         (Attach::Fentry { .. }, Some(libc::E2BIG)) => "too many programs stand at this function",
+        (Attach::Perf(_), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV | libc::EINVAL)) => {
+            "this machine does not count such events; virtual ones often have perf.sw.* alone"
+        }
+        (Attach::Breakpoint { .. }, Some(libc::ENOENT)) => "the kernel has no such symbol, or hides its address",
+        (Attach::Breakpoint { .. }, Some(libc::ENOSPC)) => "the processor has no breakpoint left",
+        (Attach::Breakpoint { .. }, Some(libc::EINVAL)) => {
+            "the address is no multiple of the length, or none of the kernel"
+        }
         (Attach::Uprobe(_), Some(libc::ENOENT)) => "the file is gone, or was replaced by another one",
         (Attach::Uprobe(_), Some(libc::ESRCH)) => "the process has ended",
         (Attach::Uprobe(_), Some(libc::EOPNOTSUPP | libc::EINVAL)) => "no probe can stand at this instruction",

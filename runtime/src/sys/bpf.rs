@@ -256,6 +256,8 @@ pub enum ProgramKind {
     RawTracepoint,
     /// Nowhere: the type that needs the least privilege, for trying out instructions.
     SocketFilter,
+    /// At a perf event.
+    PerfEvent,
 }
 
 impl ProgramKind {
@@ -264,13 +266,15 @@ impl ProgramKind {
             BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP, BPF_TRACE_UPROBE_MULTI,
         };
         use bpf_prog_type::{
-            BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_TRACING,
+            BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SOCKET_FILTER,
+            BPF_PROG_TYPE_TRACING,
         };
         match self {
             ProgramKind::Fentry(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY as u32, id),
             ProgramKind::Fexit(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT as u32, id),
             ProgramKind::BtfTracepoint(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP as u32, id),
             ProgramKind::Kprobe => (BPF_PROG_TYPE_KPROBE, 0, 0),
+            ProgramKind::PerfEvent => (BPF_PROG_TYPE_PERF_EVENT, 0, 0),
             ProgramKind::KprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI as u32, 0),
             ProgramKind::UprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_UPROBE_MULTI as u32, 0),
             ProgramKind::RawTracepoint => (BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0),

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use tapster_compiler::image::{PerfEvent, Rate};
 
 /// Where the kernel says the type number of its kprobe PMU; missing without `CONFIG_KPROBE_EVENTS`.
 pub const KPROBE_TYPE: &str = "/sys/bus/event_source/devices/kprobe/type";
@@ -61,14 +62,67 @@ pub fn open_kprobe(pmu: u32, function: &CStr, at_return: bool) -> io::Result<Own
 
 /// Opens the event of a probe. The names it points to live through the call.
 fn open(attr: &perf_event_attr, pid: Option<u32>) -> io::Result<OwnedFd> {
-    /// `PERF_FLAG_FD_CLOEXEC` of include/uapi/linux/perf_event.h.
-    const CLOEXEC: libc::c_ulong = 1 << 3;
     // With pid -1 one CPU must be named; a probe fires on all of them nevertheless (kernel/events/core.c,
     // perf_kprobe_event_init).
     let (pid, cpu) = pid.map_or((-1, 0), |pid| (pid as i32, -1));
     // SAFETY: `attr` lives through the call, and what it points to by the caller's word.
     own(unsafe { libc::syscall(libc::SYS_perf_event_open, std::ptr::from_ref(attr), pid, cpu, -1, CLOEXEC) })
 }
+
+/// Opens an event that is counted on a CPU.
+pub fn open_counter(event: &PerfEvent, cpu: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the structure is plain numbers, for which zero is valid.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.type_ = event.kind;
+    attr.config = event.config;
+    match event.rate {
+        Rate::Period(events) => attr.__bindgen_anon_1.sample_period = events,
+        Rate::Tick => attr.__bindgen_anon_1.sample_period = tick()?,
+        Rate::Frequency(hz) => {
+            attr.set_freq(1);
+            attr.__bindgen_anon_1.sample_freq = hz;
+        }
+    }
+    open_on(&mut attr, cpu)
+}
+
+/// Opens a breakpoint on a CPU.
+pub fn open_breakpoint(address: u64, length: u8, on_reads: bool, cpu: u32) -> io::Result<OwnedFd> {
+    /// `PERF_TYPE_BREAKPOINT` of include/uapi/linux/perf_event.h.
+    const BREAKPOINT: u32 = 5;
+    /// `HW_BREAKPOINT_R`, `HW_BREAKPOINT_W` of include/uapi/linux/hw_breakpoint.h.
+    const READ: u32 = 1;
+    /// See above.
+    const WRITE: u32 = 2;
+    // SAFETY: the structure is plain numbers, for which zero is valid.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.type_ = BREAKPOINT;
+    attr.bp_type = if on_reads { READ | WRITE } else { WRITE };
+    attr.__bindgen_anon_3.bp_addr = address;
+    attr.__bindgen_anon_4.bp_len = length.into();
+    attr.__bindgen_anon_1.sample_period = 1;
+    open_on(&mut attr, cpu)
+}
+
+/// Nanoseconds between two ticks of the kernel's clock: what its coarse clock resolves.
+fn tick() -> io::Result<u64> {
+    // SAFETY: the structure is plain numbers, for which zero is valid.
+    let mut resolution: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: the call writes to the structure alone.
+    check(unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut resolution) }.into())?;
+    Ok(resolution.tv_nsec.unsigned_abs().max(1))
+}
+
+/// Opens an event of all processes on one CPU; it is armed later.
+fn open_on(attr: &mut perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
+    attr.size = size_of::<perf_event_attr>() as u32;
+    attr.set_disabled(1);
+    // SAFETY: `attr` lives through the call.
+    own(unsafe { libc::syscall(libc::SYS_perf_event_open, std::ptr::from_mut(attr), -1, cpu as i32, -1, CLOEXEC) })
+}
+
+/// `PERF_FLAG_FD_CLOEXEC` of include/uapi/linux/perf_event.h.
+const CLOEXEC: libc::c_ulong = 1 << 3;
 
 /// Arms an event.
 pub fn enable(event: BorrowedFd<'_>) -> io::Result<()> {

@@ -32,7 +32,9 @@ impl Kernel<'_> {
         code.branch_if(IntCC::SignedLessThanOrEqual, bytes, 0, failed, taken);
         code.to(failed);
         code.cold(failed);
-        self.lose(code, &Loss::StackFailed);
+        if !self.program.stops_programs {
+            self.lose(code, &Loss::StackFailed);
+        }
         let none = code.k(NONE as i64);
         code.jump(done, &[none]);
         code.to(taken);

@@ -82,6 +82,8 @@ pub struct ProgramFacts<'a> {
     /// Frames of the tracer itself at the start of a stack: the program and what called it. A kprobe's stack is the
     /// probed function's.
     pub skip_frames: u32,
+    /// Whether it may have stopped a program, where the kernel has no stack.
+    pub stops_programs: bool,
 }
 
 /// The kernel's side of one handler.
@@ -350,6 +352,10 @@ impl Target for Kernel<'_> {
     fn arg(&mut self, code: &mut Code, source: &ArgSource) -> Value {
         match source {
             ArgSource::Word(nth) => self.context_word(code, 8 * nth),
+            ArgSource::CopiedWord(nth) => {
+                let at = Addr::at(self.context).plus(8 * nth);
+                self.peek_number(code, Memory::Kernel, at, 8, 0)
+            }
             ArgSource::Register(offset) => self.context_word(code, *offset),
             ArgSource::Value(_) | ArgSource::Memory(_) => unreachable!("checking puts in what they are worked out by"),
             ArgSource::Task => self.helper(code, helper::GET_CURRENT_TASK, &[]),
