@@ -68,16 +68,7 @@ impl<'a> Elf<'a> {
         })
     }
 
-    /// Functions by their symbols, in the order of their addresses; of several names for one address the first in the
-    /// symbol table.
-    pub fn functions(&self) -> Vec<Function> {
-        let mut functions = self.all_functions();
-        functions.sort_by_key(|function| function.address);
-        functions.dedup_by_key(|function| function.address);
-        functions
-    }
-
-    /// Functions with all their names.
+    /// Functions by their symbols, with all their names.
     pub fn all_functions(&self) -> Vec<Function> {
         let full = self.file.symbols().filter_map(function);
         let dynamic = self.file.dynamic_symbols().filter_map(function);
@@ -140,6 +131,17 @@ impl<'a> Elf<'a> {
             }
         }
         marks
+    }
+
+    /// What identifies the build that a file comes from.
+    pub fn build_id(&self) -> Option<&'a [u8]> {
+        self.file.build_id().ok().flatten()
+    }
+
+    /// The name of the file with the debug information.
+    pub fn debug_link(&self) -> Option<&'a str> {
+        let (name, _) = self.file.gnu_debuglink().ok().flatten()?;
+        core::str::from_utf8(name).ok()
     }
 
     /// The offset in the file of an address that is read or written.

@@ -388,6 +388,8 @@ pub enum ArgSource {
     Memory(Computed),
     /// The current task's structure.
     Task,
+    /// What is reached from the current task by pointers at these offsets; 0 where one leads nowhere.
+    Reach(Vec<u32>),
     /// The slab cache of the object at that address, by the kfunc with this BTF id.
     CacheOf(Box<ArgSource>, TypeId),
 }

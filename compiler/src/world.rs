@@ -95,6 +95,9 @@ pub trait World {
     /// The file that a process runs, free of links.
     fn program_of(&self, pid: u32) -> Option<String>;
 
+    /// The device and the number of a file's inode, as the kernel has them.
+    fn identity(&self, path: &str) -> Option<(u32, u64)>;
+
     /// The library with this name, free of links: in these folders, or where the dynamic linker looks for it.
     fn library(&self, name: &str, folders: &[String]) -> Option<String>;
     /// The functions that ftrace can stand at, one a line (`name`, or `name [module]`); `None` where nobody may know

@@ -43,6 +43,14 @@ pub fn program_of(pid: u32) -> Option<String> {
     }
 }
 
+/// The device and number of a file's inode, the device as `s_dev` of `struct super_block` has it
+/// (include/linux/kdev_t.h).
+pub fn identity(path: &str) -> Option<(u32, u64)> {
+    let file = fs::metadata(path).ok()?;
+    let (major, minor) = (libc::major(file.dev()), libc::minor(file.dev()));
+    Some((major << 20 | minor, file.ino()))
+}
+
 /// The library with this name.
 pub fn library(name: &str, folders: &[String]) -> Option<String> {
     if name.contains('/') {

@@ -130,6 +130,10 @@ impl World for Machine {
         binary::program_of(pid)
     }
 
+    fn identity(&self, path: &str) -> Option<(u32, u64)> {
+        binary::identity(path)
+    }
+
     fn library(&self, name: &str, folders: &[String]) -> Option<String> {
         binary::library(name, folders)
     }

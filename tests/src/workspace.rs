@@ -41,39 +41,53 @@ pub fn tapster() -> Result<PathBuf, String> {
     BUILT.get_or_init(|| std::env::var_os("TAPSTER_BIN").map_or_else(build, |path| Ok(path.into()))).clone()
 }
 
-/// A program of `programs/` that is there when they could be compiled.
-const PROGRAM: &str = "tpcalls";
+/// Names of the C programs begin so.
+const PROGRAMS: &str = "tp";
+/// Each of them as it is shipped with debug information, as nobody optimised it, and stripped.
+const VARIANTS: [(&str, &[&str]); 3] = [("", &["-g", "-O2"]), ("_plain", &["-g", "-O0"]), ("_bare", &["-O2", "-s"])];
 
 /// Compiles the C programs that cases trace, next to the other helpers, where there is a compiler.
 pub fn programs() -> Result<(), String> {
     let sources = std::fs::read_dir(root().join("tests/programs")).map_err(|e| format!("tests/programs: {e}"))?;
     for source in sources.flatten().map(|entry| entry.path()) {
-        let Some(name) = source.file_stem() else { continue };
-        let program = binaries().join(name);
-        // Under another name first: several suites may do this at once.
-        let fresh = program.with_extension(std::process::id().to_string());
-        let compiled = Command::new("gcc").args(["-g", "-O2", "-pthread", "-o"]).arg(&fresh).arg(&source).output();
-        match compiled {
-            Ok(output) if output.status.success() => std::fs::rename(&fresh, &program).map_err(|e| e.to_string())?,
-            Ok(output) => return Err(format!("gcc: {}", String::from_utf8_lossy(&output.stderr))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(format!("gcc: {error}")),
+        for (suffix, options) in VARIANTS {
+            if !compile(&source, suffix, options)? {
+                return Ok(());
+            }
         }
     }
     Ok(())
 }
 
+/// Compiles one of them; gives whether there is a compiler.
+fn compile(source: &Path, suffix: &str, options: &[&str]) -> Result<bool, String> {
+    let name = source.file_stem().unwrap_or_default().to_string_lossy();
+    let program = binaries().join(format!("{name}{suffix}"));
+    // Under another name first: several suites may do this at once.
+    let fresh = program.with_extension(std::process::id().to_string());
+    let mut gcc = Command::new("gcc");
+    match gcc.args(options).args(["-pthread", "-o"]).arg(&fresh).arg(source).output() {
+        Ok(output) if output.status.success() => {
+            std::fs::rename(&fresh, &program).map_err(|e| e.to_string()).map(|()| true)
+        }
+        Ok(output) => Err(format!("gcc: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(format!("gcc: {error}")),
+    }
+}
+
 /// The compiled programs: here, or beside the runner in a guest.
 pub fn compiled() -> Vec<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
-    let folder = [Some(binaries()), beside].into_iter().flatten().find(|folder| folder.join(PROGRAM).exists());
-    let names = std::fs::read_dir(root().join("tests/programs")).into_iter().flatten().flatten();
-    let stems = names.filter_map(|entry| Some(entry.path().file_stem()?.to_owned()));
-    match folder {
-        Some(folder) if root().exists() => stems.map(|name| folder.join(name)).filter(|path| path.exists()).collect(),
-        Some(folder) => vec![folder.join(PROGRAM)],
-        None => Vec::new(),
-    }
+    let in_folder = |folder: PathBuf| -> Vec<PathBuf> {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_program = |path: &PathBuf| {
+            path.extension().is_none() && path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(PROGRAMS))
+        };
+        files.filter(is_program).collect()
+    };
+    let folders = [Some(binaries()), beside].into_iter().flatten();
+    folders.map(in_folder).find(|programs| !programs.is_empty()).unwrap_or_default()
 }
 
 fn build() -> Result<PathBuf, String> {

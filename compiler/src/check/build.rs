@@ -142,7 +142,7 @@ pub(super) fn handler(
         returned: None,
         entry: Entry::new(core::mem::take(kept)),
     };
-    let mut body = Vec::new();
+    let mut body: Vec<Stmt> = site.context.guard.iter().map(unless).collect();
     for (condition, file) in &expanded.conditions {
         builder.file = *file;
         body.push(builder.condition(condition));
@@ -157,6 +157,14 @@ pub(super) fn handler(
     *kept = core::mem::take(&mut builder.entry.kept);
     let body = taken.unwrap_or_default().into_iter().chain(body).collect();
     Built { handler: Handler { body, ..builder.handler }, entry }
+}
+
+/// Leaves the handler where a condition does not hold.
+fn unless(guard: &hir::Expr) -> Stmt {
+    let span = guard.span;
+    let not = hir::Expr::new(hir::ExprKind::Not(Box::new(guard.clone())), span);
+    let next = Stmt { kind: StmtKind::Next, span };
+    Stmt { kind: StmtKind::If(not, Box::new(next), None), span }
 }
 
 fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, cx: &mut Context) -> Vec<Site> {

@@ -1,6 +1,6 @@
 //! What probe families have in common: the sites they answer with, what they ask, and their ways to refuse.
 
-use crate::hir::{ArgSource, Place};
+use crate::hir::{ArgSource, Expr, Place};
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::suggest::did_you_mean;
 use crate::world::{KernelVersion, Rung, World};
@@ -41,6 +41,8 @@ pub struct Context {
     pub system: Option<String>,
     /// At a function's return: where its result is, should it give one.
     pub result: Option<ArgSource>,
+    /// What must hold for the handler to run: the place is everybody's.
+    pub guard: Option<Expr>,
     /// At a function's return: its entry, for what is asked of it there.
     pub entry: Option<Box<Site>>,
 }

@@ -40,6 +40,10 @@ impl World for Bare {
         None
     }
 
+    fn identity(&self, _: &str) -> Option<(u32, u64)> {
+        None
+    }
+
     fn library(&self, _: &str, _: &[String]) -> Option<String> {
         None
     }
@@ -97,6 +101,10 @@ impl World for Small {
     }
 
     fn program_of(&self, _: u32) -> Option<String> {
+        None
+    }
+
+    fn identity(&self, _: &str) -> Option<(u32, u64)> {
         None
     }
 

@@ -90,7 +90,7 @@ const DOORS: &[Door] = &[
     Door { krate: "regalloc2", through: &["compiler/src/bpf"], files_max: MANY },
     // One writer, one reader.
     Door { krate: "object", through: &["compiler/src"], files_max: 2 },
-    Door { krate: "gimli", through: &["compiler/src"], files_max: 1 },
+    Door { krate: "gimli", through: &["compiler/src/probe/process/dwarf"], files_max: MANY },
     Door {
         krate: "aya",
         through: &["runtime/src/load", "runtime/src/attach", "runtime/src/event", "runtime/src/map"],

@@ -4,6 +4,7 @@
 //! Statistics, stacks and records have files of their own.
 
 mod aggregate;
+mod argument;
 mod callback;
 mod compare;
 mod demote;
@@ -350,27 +351,7 @@ impl Target for Kernel<'_> {
     }
 
     fn arg(&mut self, code: &mut Code, source: &ArgSource) -> Value {
-        match source {
-            ArgSource::Word(nth) => self.context_word(code, 8 * nth),
-            ArgSource::CopiedWord(nth) => {
-                let at = Addr::at(self.context).plus(8 * nth);
-                self.peek_number(code, Memory::Kernel, at, 8, 0)
-            }
-            ArgSource::Register(offset) => self.context_word(code, *offset),
-            ArgSource::Value(_) | ArgSource::Memory(_) => unreachable!("checking puts in what they are worked out by"),
-            ArgSource::Task => self.helper(code, helper::GET_CURRENT_TASK, &[]),
-            ArgSource::CacheOf(object, kfunc) => {
-                let object = self.arg(code, object);
-                let cache = code.call(namespace::KFUNC, *kfunc, &[object]);
-                let (none, some) = (code.block(), code.block());
-                code.branch_if(IntCC::Equal, cache, 0, none, some);
-                // Memory that is no slab object has no cache: the function this stands for is not called for it.
-                code.to(none);
-                self.leave(code);
-                code.to(some);
-                cache
-            }
-        }
+        self.argument(code, source)
     }
 
     fn as_number(&mut self, code: &mut Code, address: Value) -> Value {
@@ -483,13 +464,6 @@ impl Target for Kernel<'_> {
 
 const USER_ONLY: &str = "user space does this for kernel handlers (check::split)";
 const INLINED: &str = "functions are part of the kernel handlers that call them";
-
-impl Kernel<'_> {
-    fn context_word(&mut self, code: &mut Code, offset: u32) -> Value {
-        let at = Addr::at(self.context).plus(offset);
-        code.load(I64, at)
-    }
-}
 
 /// The upper or lower 32 bits of what the kernel's pid and uid helpers give.
 fn halves(code: &mut Code, both: Value, upper: bool) -> Value {

@@ -113,12 +113,14 @@ fn no_target(at: Span) -> Diagnostic {
         .help("name a program, `process(\"PATH\")`, or give -c COMMAND or -x PID")
 }
 
-fn no_process(pid: i64, at: Span) -> Diagnostic {
+/// A process that is not there.
+pub fn no_process(pid: i64, at: Span) -> Diagnostic {
     Diagnostic::error("probe::no-process", format!("process {pid} does not exist, or its program cannot be read"))
         .label(at, "no such process")
 }
 
-fn no_file(name: &str, at: Span) -> Diagnostic {
+/// A program that is not there.
+pub fn no_file(name: &str, at: Span) -> Diagnostic {
     let error =
         Diagnostic::error("probe::no-file", format!("no program `{name}`")).label(at, "no such file, or not readable");
     match name.contains('/') {

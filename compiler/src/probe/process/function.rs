@@ -1,85 +1,130 @@
-//! `.function("NAME")` and `.plt("NAME")`: functions of a file by their symbols.
+//! `.function("NAME")` and `.plt("NAME")`: functions of a file by its debug information and its symbols.
 
+use super::asked::{Asked, Moment};
 use super::binary::{Binary, matches};
-use crate::elf::Function;
+use super::dwarf::{self, Debug, Instruction, Sections, Types};
 use crate::hir::Place;
 use crate::image::UprobePlace;
-use crate::probe::pattern::is_pattern;
-use crate::probe::site::{Context, Resolver, Site, Sites, mismatch, no_more, text, unsupported};
+use crate::kernel::btf::Btf;
+use crate::probe::site::{Arg, Context, Resolver, Site, Sites, mismatch, text};
 use crate::suggest::did_you_mean;
 use tapster_lang::ast::{Literal, ProbePoint};
 use tapster_lang::{Diagnostic, Span};
 
-/// Where in a function a probe stands, by the end of its point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
-    Entry,
-    Call,
-    Exported,
-    Return,
-}
-
-impl Moment {
-    const SUFFIXES: &[&str] = &["call", "return", "exported"];
-
-    /// What follows the n-th part.
-    fn after(point: &ProbePoint, nth: usize) -> Result<Moment, Diagnostic> {
-        let Some(part) = point.components.get(nth) else { return Ok(Moment::Entry) };
-        no_more(point, nth + 1)?;
-        match part.name.name.as_str() {
-            "call" => Ok(Moment::Call),
-            "return" => Ok(Moment::Return),
-            "exported" => Ok(Moment::Exported),
-            known @ ("inline" | "label" | "callee" | "callees") => {
-                Err(unsupported(&format!("`.{known}` probes of processes"), part.name.span))
-            }
-            _ => Err(mismatch(point, nth, Moment::SUFFIXES.iter().copied())),
+/// `.function("NAME[@FILE[:LINE]]")` with `.call`, `.exported`, `.inline` or `.return`.
+pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut Resolver<'a>) -> Sites {
+    let asked = Asked::read(point, nth)?;
+    let symbols = by_symbol(binary, &asked, resolver);
+    let sections = Sections::find(&binary.path, &binary.elf, resolver.world);
+    let sites = match &sections {
+        Some(sections) => by_debuginfo(binary, &asked, &Debug::new(sections), &symbols, resolver)?,
+        None if asked.needs_debuginfo() => return Err(no_debuginfo(binary, asked.at)),
+        None => {
+            resolver.limit(asked.name, symbols.len(), asked.at)?;
+            let how = (asked.moment, symbols.len() > 1);
+            let site = |(name, address): &(String, u64)| site(binary, "function", (name, *address), how, resolver);
+            symbols.iter().filter_map(site).collect()
         }
-    }
-
-    /// The end of the point.
-    fn suffix(self) -> &'static str {
-        match self {
-            Moment::Entry => "",
-            Moment::Call => ".call",
-            Moment::Exported => ".exported",
-            Moment::Return => ".return",
-        }
-    }
-}
-
-/// `.function("NAME")` with `.call`, `.exported` or `.return`.
-pub fn resolve(binary: &Binary, point: &ProbePoint, nth: usize, resolver: &mut Resolver) -> Sites {
-    let (wanted, at) = text(&point.components[nth])?;
-    let moment = Moment::after(point, nth + 1)?;
-    if wanted.contains('@') {
-        return Err(unsupported("file names in functions of processes", at));
-    }
-    let functions = matching(binary, wanted, moment);
-    if functions.is_empty() {
-        return Err(no_match(binary, wanted, at));
-    }
-    resolver.limit(wanted, functions.len(), at)?;
-    let many = functions.len() > 1;
-    let site =
-        |function: &Function| site(binary, "function", (&function.name, function.address), (moment, many), resolver);
-    let sites: Vec<Site> = functions.iter().filter_map(site).collect();
-    match sites.is_empty() {
-        true => Err(no_match(binary, wanted, at)),
-        false => Ok(sites),
-    }
-}
-
-/// Functions whose name is wanted. One that has several names is there once where a pattern fits.
-fn matching(binary: &Binary, wanted: &str, moment: Moment) -> Vec<Function> {
-    let mut functions = match is_pattern(wanted) {
-        true => binary.elf.functions(),
-        false => binary.elf.all_functions(),
     };
-    functions.retain(|function| matches(wanted, &function.name) && (moment != Moment::Exported || function.global));
-    functions.sort_by_key(|function| function.address);
+    if sites.is_empty() {
+        return Err(no_match(binary, &asked, sections.as_ref()));
+    }
+    Ok(sites)
+}
+
+/// Functions whose symbol is wanted, each once, by their addresses.
+fn by_symbol(binary: &Binary, asked: &Asked, resolver: &Resolver) -> Vec<(String, u64)> {
+    let mut functions = binary.elf.all_functions();
+    // Debug information in a file of its own has the symbols that were stripped, too.
+    if let Some(separate) = dwarf::separate(&binary.path, &binary.elf, resolver.world) {
+        functions.extend(separate.all_functions());
+    }
+    functions.retain(|function| matches(asked.name, &function.name) && (!asked.exported() || function.global));
+    functions.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
     functions.dedup_by_key(|function| function.address);
-    functions
+    functions.into_iter().map(|function| (function.name, function.address)).collect()
+}
+
+/// Functions with what the debug information says of them; those it does not know stand by their symbols alone.
+fn by_debuginfo<'d>(
+    binary: &Binary,
+    asked: &Asked,
+    debug: &Debug<'d>,
+    symbols: &[(String, u64)],
+    resolver: &mut Resolver,
+) -> Result<Vec<Site>, Diagnostic> {
+    let addresses: Vec<u64> = symbols.iter().map(|(_, address)| *address).collect();
+    let mut functions = debug.functions(|name| matches(asked.name, name), &addresses);
+    let known: Vec<u64> = functions.iter().map(|function| function.address).collect();
+    functions.retain(|function| asked.takes(function));
+    functions.dedup_by_key(|function| function.address);
+    let alone = |symbol: &&(String, u64)| !asked.needs_debuginfo() && known.binary_search(&symbol.1).is_err();
+    let alone: Vec<&(String, u64)> = symbols.iter().filter(alone).collect();
+    let count = functions.len() + alone.len();
+    resolver.limit(asked.name, count, asked.at)?;
+    let many = count > 1;
+    let mut variables = resolver.btf.map(|btf| (btf, Types::new(debug, btf.next_foreign())));
+    let mut sites: Vec<Site> = Vec::new();
+    for function in &functions {
+        let types = variables.as_mut().map(|(_, types)| types);
+        sites.extend(of_function(binary, asked, debug, function, types, many, resolver));
+    }
+    if let Some((btf, types)) = variables {
+        add(btf, types);
+    }
+    let how = (asked.moment, many);
+    sites.extend(alone.iter().filter_map(|(name, address)| site(binary, "function", (name, *address), how, resolver)));
+    Ok(sites)
+}
+
+fn add(btf: &Btf, types: Types) {
+    btf.add_foreign(types.finish());
+}
+
+fn of_function(
+    binary: &Binary,
+    asked: &Asked,
+    debug: &Debug,
+    function: &dwarf::Function,
+    mut types: Option<&mut Types>,
+    many: bool,
+    resolver: &Resolver,
+) -> Option<Site> {
+    let start = debug.start(function);
+    let at_return = asked.moment == Moment::Return;
+    let name = format!("{}@{}:{}", function.name, function.file, function.line);
+    let parameters = match &mut types {
+        Some(types) => parameters(debug, function, start, types),
+        None => Vec::new(),
+    };
+    let entry = Context { name: function.name.clone(), args: parameters, ..Context::default() };
+    let at_start = site(binary, "function", (&name, start.address), (asked.moment.at_entry(), many), resolver)?;
+    let at_start = Site { context: entry, ..at_start };
+    if !at_return {
+        return Some(at_start);
+    }
+    let result = types.and_then(|types| {
+        let (source, ty) = (debug.result(function.place)?, types.number(debug.type_of(function.place)));
+        Some(Arg { name: "return".into(), ty, source, typed: false, words: 1 })
+    });
+    let context = Context {
+        name: function.name.clone(),
+        args: result.into_iter().collect(),
+        result: Some(dwarf::result()),
+        entry: Some(Box::new(at_start)),
+        ..Context::default()
+    };
+    let site = site(binary, "function", (&name, function.address), (asked.moment, many), resolver)?;
+    Some(Site { context, ..site })
+}
+
+/// The parameters that are somewhere as the function begins.
+fn parameters(debug: &Debug, function: &dwarf::Function, start: Instruction, types: &mut Types) -> Vec<Arg> {
+    let arg = |(name, place)| {
+        let (source, ty) = (debug.locate(place, start)?, types.number(debug.type_of(place)));
+        Some(Arg { name, ty, source, typed: false, words: 1 })
+    };
+    debug.parameters(function.place).into_iter().filter_map(arg).collect()
 }
 
 /// `.plt`, `.plt("NAME")`, with `.return`: where the file calls functions of others.
@@ -105,7 +150,8 @@ pub fn stubs(binary: &Binary, point: &ProbePoint, nth: usize, resolver: &mut Res
     }
 }
 
-fn site(
+/// A place by its address, where there is nothing to ask for.
+pub fn site(
     binary: &Binary,
     kind: &str,
     (name, address): (&str, u64),
@@ -115,21 +161,32 @@ fn site(
     let place = UprobePlace { offset: binary.elf.offset(address)?, semaphore: None };
     let attach = binary.attach(place, moment == Moment::Return, many, resolver);
     let point = format!("process(\"{}\").{kind}(\"{name}\"){}", binary.path, moment.suffix());
+    let function = name.split('@').next().unwrap_or(name).to_owned();
     Some(Site {
         point,
         place: Place::Kernel { attach, why: Vec::new() },
-        context: Context { name: name.to_owned(), ..Context::default() },
+        context: Context { name: function, ..Context::default() },
         lenient: many,
     })
 }
 
-fn no_match(binary: &Binary, wanted: &str, at: Span) -> Diagnostic {
-    let error = Diagnostic::error("probe::no-match", format!("no function of `{}` matches `{wanted}`", binary.path))
-        .label(at, "matches nothing");
-    let functions = binary.elf.all_functions();
-    match did_you_mean(wanted, functions.iter().map(|function| function.name.as_str())) {
+/// A file whose debug information is needed and nowhere.
+pub fn no_debuginfo(binary: &Binary, at: Span) -> Diagnostic {
+    let message = format!("only debug information tells of source files and lines, and `{}` has none", binary.path);
+    Diagnostic::error("probe::debuginfo", message)
+        .label(at, "needs debug information")
+        .help("compile it with -g, or install the package with its debug symbols (…-dbgsym, …-debuginfo)")
+}
+
+fn no_match(binary: &Binary, asked: &Asked, sections: Option<&Sections>) -> Diagnostic {
+    let message = format!("no function of `{}` matches `{}`", binary.path, asked.text);
+    let error = Diagnostic::error("probe::no-match", message).label(asked.at, "matches nothing");
+    let symbols = binary.elf.all_functions();
+    let more = sections.map(|sections| Debug::new(sections).functions(|_| true, &[])).unwrap_or_default();
+    let names = symbols.iter().map(|function| function.name.as_str());
+    match did_you_mean(asked.name, names.chain(more.iter().map(|function| function.name.as_str()))) {
         Some(help) => error.help(help),
-        None if functions.is_empty() => error.help("it has no symbols: install its debug information"),
+        None if symbols.is_empty() && more.is_empty() => error.help("it has no symbols: install its debug information"),
         None => error.help("the compiler may have inlined it, or it may be of a library: `.library(\"NAME\")`"),
     }
 }

@@ -2,33 +2,47 @@
 //!
 //! What the parts of a point mean stands in files of their own; this one finds out which file is meant.
 
+mod asked;
 mod binary;
+mod dwarf;
 mod function;
+mod life;
 mod mark;
 mod operand;
 mod register;
 mod types;
 mod value;
+mod who;
 
 use super::site::{Resolver, Sites, mismatch, unsupported};
 use binary::Binary;
 use tapster_lang::ast::ProbePoint;
+use who::Who;
 
 /// What may follow the program.
-const VERBS: &[&str] = &["function", "library", "mark", "plt", "provider"];
+const VERBS: &[&str] = &["begin", "end", "function", "library", "mark", "plt", "provider", "syscall", "thread"];
 /// What may follow one day.
-const MISSING: &[&str] = &["statement", "begin", "end", "thread", "syscall"];
+const MISSING: &[&str] = &["statement"];
 
 /// A point of a program.
-pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
+pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver<'a>) -> Sites {
     let Some(verb) = point.components.get(1) else { return Err(mismatch(point, 1, VERBS.iter().copied())) };
+    if life::is_verb(&verb.name.name) {
+        return life::resolve(point, resolver);
+    }
     let binary = Binary::program(&point.components[0], resolver)?;
     match verb.name.name.as_str() {
         "library" => {
             let mut sites = Vec::new();
+            // Others use the library as well.
+            let guard = match binary.pid {
+                None => Who::Program(binary.path.clone()).condition(resolver, verb.name.span)?,
+                Some(_) => None,
+            };
             for library in binary.libraries(verb, resolver)? {
                 sites.extend(part(&library, point, 2, resolver)?);
             }
+            sites.iter_mut().for_each(|site| site.context.guard.clone_from(&guard));
             Ok(sites)
         }
         _ => part(&binary, point, 1, resolver),
@@ -36,7 +50,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
 }
 
 /// A point in a file, from its n-th part on.
-fn part(binary: &Binary, point: &ProbePoint, nth: usize, resolver: &mut Resolver) -> Sites {
+fn part<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut Resolver<'a>) -> Sites {
     let Some(verb) = point.components.get(nth) else {
         return Err(mismatch(point, nth, ["function", "mark", "plt", "provider"]));
     };

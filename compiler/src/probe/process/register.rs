@@ -28,8 +28,18 @@ pub const INSTRUCTION: Register = Register::whole(128);
 pub const INSTRUCTION: Register = Register::whole(256);
 
 /// The stack's end.
+#[cfg(target_arch = "x86_64")]
+pub const STACK: Register = Register::whole(152);
+/// See above.
 #[cfg(target_arch = "aarch64")]
-const STACK: Register = Register::whole(248);
+pub const STACK: Register = Register::whole(248);
+
+/// What a function returns.
+#[cfg(target_arch = "x86_64")]
+pub const RESULTS: [Register; 2] = [Register::whole(80), Register::whole(96)];
+/// See above.
+#[cfg(target_arch = "aarch64")]
+pub const RESULTS: [Register; 2] = [Register::whole(0), Register::whole(8)];
 
 /// By DWARF's numbers, where the kernel saves them.
 #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,47 @@
+//! Lines of the source: which instructions they became.
+
+use super::Debug;
+
+/// An instruction that a line begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its address.
+    pub address: u64,
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: u64,
+}
+
+impl Debug<'_> {
+    /// The rows of the line table within a range of addresses, in their order.
+    pub fn rows(&self, unit: super::Place, (start, end): (u64, u64)) -> Vec<Row> {
+        let unit = self.unit(unit);
+        let Some(program) = unit.line_program.clone() else { return Vec::new() };
+        let (mut found, mut rows) = (Vec::new(), program.rows());
+        let mut names: Vec<(u64, Option<String>)> = Vec::new();
+        while let Ok(Some((_, row))) = rows.next_row() {
+            if !(start..end).contains(&row.address()) || !row.is_stmt() || row.end_sequence() {
+                continue;
+            }
+            let index = row.file_index();
+            let known = names.iter().position(|(known, _)| *known == index);
+            let nth = known.unwrap_or_else(|| {
+                names.push((index, self.file_name(unit, index)));
+                names.len() - 1
+            });
+            if let (Some(line), Some(file)) = (row.line(), &names[nth].1) {
+                found.push(Row { address: row.address(), file: file.clone(), line: line.get() });
+            }
+        }
+        found.sort_by_key(|row| row.address);
+        found
+    }
+
+    /// Where a function's parameters are in the places that are said of them: behind what stores them, where that has
+    /// a line of its own.
+    pub fn behind_prologue(&self, function: &super::Function) -> Option<u64> {
+        let rows = self.rows(function.place, (function.address, function.end));
+        rows.into_iter().map(|row| row.address).find(|address| *address > function.address)
+    }
+}
