@@ -193,6 +193,22 @@ macro_rules! library_functions {
             __syscall_result(number, result);
             /// A result: decimal (1), hexadecimal (2) or octal (3), an error with its name.
             return_str(format, result);
+            /// A stack of the kernel as text.
+            sprint_syms(stack);
+            /// Prints a stack of the kernel.
+            print_syms(stack);
+            /// The function of a process at an address.
+            __usymname(pid, address);
+            /// The same with offset, size and file.
+            __usymdata(pid, address);
+            /// The file that an address of a process belongs to.
+            __umodname(pid, address);
+            /// A stack of a process as text.
+            __sprint_usyms(pid, stack);
+            /// Prints a stack of a process.
+            __print_usyms(pid, stack);
+            /// An address of a stack, from 0 on.
+            __nth_address(stack, number);
             /// The name of the session's time zone.
             tz_name();
             /// How many seconds the session's time zone is behind UTC.
@@ -377,13 +393,17 @@ pub enum Fact {
     KtimeNs = 6,
     Task = 7,
     Jiffies = 8,
+    FunctionAddress = 9,
+    UserRegisters = 10,
 }
 
 impl Fact {
     /// The fact with this number.
     pub fn from_number(number: u32) -> Option<Fact> {
         use Fact::*;
-        [Pid, Tid, Uid, Gid, Cpu, GettimeofdayNs, KtimeNs, Task, Jiffies].get(number as usize).copied()
+        [Pid, Tid, Uid, Gid, Cpu, GettimeofdayNs, KtimeNs, Task, Jiffies, FunctionAddress, UserRegisters]
+            .get(number as usize)
+            .copied()
     }
 }
 

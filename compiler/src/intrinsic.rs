@@ -58,8 +58,8 @@ pub enum Op {
     PeekText(Memory),
     /// A number in memory: bytes, and what it is where there is nothing to read.
     Peek(Memory, u8, i64),
-    /// The kernel stack.
-    Backtrace,
+    /// The stack of the kernel, or of the current process.
+    Backtrace(Memory),
     /// Prints a stack with symbols.
     PrintStack,
     /// Ends the session.

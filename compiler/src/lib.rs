@@ -7,7 +7,7 @@ mod assemble;
 pub mod bpf;
 pub mod check;
 pub mod compile;
-mod elf;
+pub mod elf;
 pub mod emit;
 pub mod hir;
 pub mod host;

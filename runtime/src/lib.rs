@@ -31,6 +31,7 @@ pub mod loss;
 pub mod map;
 pub mod output;
 pub mod privilege;
+pub mod process_symbol;
 pub mod regex;
 pub mod run;
 pub mod runner;

@@ -21,6 +21,11 @@ impl Builder<'_, '_> {
                 let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect();
                 ExprKind::Call(self.instance(first, &args), args)
             }
+            None if overloads.is_empty()
+                && let Some(found) = self.of_place(name, args, span) =>
+            {
+                return found;
+            }
             None => match (overloads.first(), intrinsic::find_taking(&name.name, args.len())) {
                 (_, Some(Intrinsic { op: Op::Known(known), params: [], .. })) if args.is_empty() => {
                     return self.known(*known, span);
@@ -68,7 +73,8 @@ impl Builder<'_, '_> {
     }
 
     fn unknown(&self, name: &Ident) -> Diagnostic {
-        let known = || INTRINSICS.iter().map(|i| i.name).chain(self.names.function_names());
+        let known =
+            || INTRINSICS.iter().map(|i| i.name).chain(super::registers::names()).chain(self.names.function_names());
         let near = crate::suggest::nearest(&name.name, known());
         let similar = if near.is_empty() { String::new() } else { format!(" (similar: {})", near.join(", ")) };
         let error = Diagnostic::error("check::no-function", format!("unresolved function {}{similar}", name.name))

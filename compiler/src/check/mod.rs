@@ -32,6 +32,7 @@ mod origin;
 mod place;
 mod pointee;
 mod refine;
+pub mod registers;
 pub(crate) mod shape;
 mod sides;
 mod split;

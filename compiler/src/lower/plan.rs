@@ -162,7 +162,7 @@ impl Needs {
         });
         handler_mut(handler, &mut |e| match &e.kind {
             ExprKind::Intrinsic(intrinsic, _) => match intrinsic.op {
-                Op::Backtrace => self.stacks = true,
+                Op::Backtrace(_) => self.stacks = true,
                 Op::ReadText(_) | Op::ReadNumber(..) | Op::Exit | Op::Abort | Op::Error => self.control = true,
                 Op::Fact(..) | Op::Execname | Op::PrintStack | Op::Point(_) | Op::Library(_) => {}
                 Op::Known(_) | Op::Peek(..) | Op::PeekText(_) => {}

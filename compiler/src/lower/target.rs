@@ -165,8 +165,8 @@ pub trait Target {
     /// The handle of a string.
     fn intern(&mut self, code: &mut Code, text: &Text, size: u32) -> Value;
 
-    /// The kernel stack's handle.
-    fn backtrace(&mut self, code: &mut Code) -> Value;
+    /// The handle of the stack of the kernel or of the current process.
+    fn backtrace(&mut self, code: &mut Code, memory: Memory) -> Value;
 
     /// An argument of the probe.
     fn arg(&mut self, code: &mut Code, source: &ArgSource) -> Value;

@@ -112,7 +112,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 if divisor == 1 { value } else { self.code.b.ins().udiv_imm_u(value, divisor) }
             }
             Op::Library(function) => {
-                let args = self.print_args(args);
+                let args = self.library_args(args);
                 self.target.library(&mut self.code, function, &args, None, at)
             }
             Op::ReadNumber(memory, size, signed, fault) => {
@@ -123,7 +123,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 let address = Addr::at(self.long(&args[0]));
                 self.target.peek(&mut self.code, memory, address, size, otherwise)
             }
-            Op::Execname | Op::ReadText(_) | Op::PeekText(_) | Op::Backtrace | Op::Point(_) | Op::Known(_) => {
+            Op::Execname | Op::ReadText(_) | Op::PeekText(_) | Op::Backtrace(_) | Op::Point(_) | Op::Known(_) => {
                 unreachable!("types were checked")
             }
             Op::PrintStack | Op::Exit | Op::Abort | Op::Error => {
@@ -136,7 +136,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
     fn intrinsic_text(&mut self, e: &Expr, intrinsic: &Intrinsic, args: &[Expr]) -> Text {
         match intrinsic.op {
             Op::Execname => Text::Execname,
-            Op::Backtrace => Text::Stack(self.target.backtrace(&mut self.code)),
+            Op::Backtrace(memory) => Text::Stack(self.target.backtrace(&mut self.code, memory)),
             Op::ReadText(memory) | Op::PeekText(memory) => {
                 let may_fail = matches!(intrinsic.op, Op::PeekText(_));
                 let address = self.long(&args[0]);
@@ -146,7 +146,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Op::Point(point) => self.target.point(&mut self.code, point),
             Op::Library(function) => {
                 let size = self.size_of(e);
-                let args = self.print_args(args);
+                let args = self.library_args(args);
                 let home = self.target.text_temp(&mut self.code, size);
                 self.target.library(&mut self.code, function, &args, Some((home, size)), e.at);
                 Text::At(home, size)
@@ -187,7 +187,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 self.target.print_stack(&mut self.code, handle);
             }
             Op::Library(function) => {
-                let args = self.print_args(args);
+                let args = self.library_args(args);
                 self.target.library(&mut self.code, function, &args, None, at);
             }
             Op::Fact(..)
@@ -196,7 +196,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
             | Op::Peek(..)
             | Op::PeekText(_)
             | Op::ReadText(_)
-            | Op::Backtrace
+            | Op::Backtrace(_)
             | Op::Point(_)
             | Op::Known(_) => {
                 unreachable!("these have results")
@@ -224,6 +224,18 @@ impl<T: Target> Lowerer<'_, '_, T> {
             }
         }
         self.target.print(&mut self.code, format, &values, at);
+    }
+
+    /// As [`Self::print_args`]; a function of the library gets stacks as text.
+    fn library_args(&mut self, args: &[Expr]) -> Vec<PrintArg> {
+        let values = self.values(&args.iter().collect::<Vec<_>>()).into_iter().zip(args);
+        let values = values.map(|(value, arg)| match value {
+            Bound::Word(word) => PrintArg::Long(word),
+            Bound::Stack(handle) => PrintArg::Text(Text::Stack(handle), self.plan.max_string),
+            Bound::Text(text @ Text::Stack(_)) => PrintArg::Text(text, self.plan.max_string),
+            Bound::Text(text) => PrintArg::Text(text, self.size_of(arg)),
+        });
+        values.collect()
     }
 
     fn print_args(&mut self, args: &[Expr]) -> Vec<PrintArg> {

@@ -343,7 +343,7 @@ impl Target for User {
         self.host(code, HostFn::intern, &[place])
     }
 
-    fn backtrace(&mut self, _: &mut Code) -> Value {
+    fn backtrace(&mut self, _: &mut Code, _: Memory) -> Value {
         unreachable!("{KERNEL_ONLY}")
     }
 

@@ -16,14 +16,14 @@ use tapster_lang::{Diagnostic, Span};
 /// Where the kernel saves the registers that hold a function's first arguments, and its result: `struct pt_regs` of
 /// arch/x86/include/asm/ptrace.h (rdi, rsi, rdx, rcx, r8, r9; rax) and arch/arm64/include/asm/ptrace.h (x0 to x7; x0).
 #[cfg(target_arch = "x86_64")]
-const ARGUMENT_REGISTERS: &[u32] = &[112, 104, 96, 88, 72, 64];
+pub const ARGUMENT_REGISTERS: &[u32] = &[112, 104, 96, 88, 72, 64];
 #[cfg(target_arch = "x86_64")]
-const RESULT_REGISTER: u32 = 80;
+pub const RESULT_REGISTER: u32 = 80;
 /// See above.
 #[cfg(target_arch = "aarch64")]
-const ARGUMENT_REGISTERS: &[u32] = &[0, 8, 16, 24, 32, 40, 48, 56];
+pub const ARGUMENT_REGISTERS: &[u32] = &[0, 8, 16, 24, 32, 40, 48, 56];
 #[cfg(target_arch = "aarch64")]
-const RESULT_REGISTER: u32 = 0;
+pub const RESULT_REGISTER: u32 = 0;
 
 /// More functions than this are probed by one program with kprobes where that can be: a trampoline takes a program and
 /// a change of the kernel's code for each.

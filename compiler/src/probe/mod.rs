@@ -20,7 +20,8 @@ use site::{Sites, mismatch};
 use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
 
-pub use ladder::RESULT;
+pub use ladder::{ARGUMENT_REGISTERS, RESULT};
+pub use process::{INSTRUCTION_REGISTER, register_of};
 pub use site::{Arg, Resolver, Site, Target, unsupported};
 
 type Family = fn(&ProbePoint, &mut Resolver) -> Sites;

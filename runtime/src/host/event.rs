@@ -56,7 +56,7 @@ impl Host<'_> {
             Fact::KtimeNs => return Some(word(event::TIME) as i64),
             Fact::GettimeofdayNs => return Some(word(event::TIME) as i64 + process::ahead()),
             Fact::Task => return Some(word(event::TASK) as i64),
-            Fact::Jiffies => return None,
+            Fact::Jiffies | Fact::FunctionAddress | Fact::UserRegisters => return None,
         }))
     }
 }

@@ -209,6 +209,8 @@ impl Host<'_> {
             Fact::KtimeNs => process::now(Clock::Monotonic) as i64,
             Fact::Task => self.run.ask(Source::Task),
             Fact::Jiffies => self.run.ask(Source::Jiffies),
+            // Only the kernel's handlers ask for these.
+            Fact::FunctionAddress | Fact::UserRegisters => 0,
         }
     }
 

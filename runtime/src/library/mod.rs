@@ -9,6 +9,7 @@ pub mod number;
 pub mod process;
 pub mod session;
 pub mod symbol;
+pub mod symbols;
 pub mod syscall;
 pub mod text;
 
@@ -86,6 +87,24 @@ pub fn call<'a>(
             session::warn(run, args.text(0));
             Nothing
         }
+        LibraryFn::sprint_syms => {
+            owned(symbols::kernel_lines(&mut run.interned.symbols, args.text(0), symbols::simple))
+        }
+        LibraryFn::print_syms => {
+            let lines = symbols::kernel_lines(&mut run.interned.symbols, args.text(0), symbols::full);
+            session::print(run, &lines);
+            Nothing
+        }
+        LibraryFn::__usymname => owned(run.processes.of(args.long(0)).name(args.long(1))),
+        LibraryFn::__usymdata => owned(run.processes.of(args.long(0)).data(args.long(1))),
+        LibraryFn::__umodname => owned(run.processes.of(args.long(0)).module(args.long(1))),
+        LibraryFn::__sprint_usyms => owned(run.processes.of(args.long(0)).lines(args.text(1), symbols::simple)),
+        LibraryFn::__print_usyms => {
+            let lines = run.processes.of(args.long(0)).lines(args.text(1), symbols::full);
+            session::print(run, &lines);
+            Nothing
+        }
+        LibraryFn::__nth_address => Long(symbols::nth_address(args.text(0), args.long(1))),
         LibraryFn::errno_p => Long(number::errno_p(args.long(0))),
         LibraryFn::tz_name => owned(machine::zone().1),
         LibraryFn::tz_gmtoff => Long(machine::zone().0),

@@ -2,6 +2,14 @@
 
 use crate::run::Run;
 
+/// Prints text as it is.
+pub fn print(run: &mut Run, text: &[u8]) {
+    if run.goes_on() {
+        run.output.text().extend_from_slice(text);
+        run.output.rendered();
+    }
+}
+
 /// Prints a line.
 pub fn log(run: &mut Run, text: &[u8]) {
     if run.goes_on() {

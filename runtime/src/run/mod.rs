@@ -17,6 +17,7 @@ use crate::library::process::Commands;
 use crate::library::text::Tokens;
 use crate::load::Loaded;
 use crate::output::Output;
+use crate::process_symbol::Processes;
 use crate::regex::Regexes;
 use crate::sys::memory::StateBlock;
 use crate::sys::peek::Peek;
@@ -48,6 +49,7 @@ pub struct Run {
     pub(crate) tokens: Tokens,
     pub(crate) files: Files,
     pub(crate) commands: Commands,
+    pub(crate) processes: Processes,
     /// What reads the kernel's memory, once somebody has.
     pub(crate) peek: Option<Peek>,
     pub(crate) interned: Interned,
@@ -94,6 +96,7 @@ impl Run {
             tokens: Tokens::default(),
             files: Files::default(),
             commands: Commands::default(),
+            processes: Processes::default(),
             peek: None,
             state: loaded.state,
             walks: Vec::new(),

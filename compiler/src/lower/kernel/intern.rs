@@ -2,6 +2,7 @@
 
 use super::{Kernel, NOEXIST, PTRADD, PTRCHK, helper, namespace};
 use crate::image::{Loss, MapRole};
+use crate::intrinsic::Memory;
 use crate::lower::code::{Addr, Code};
 use crate::lower::target::Text;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -9,12 +10,14 @@ use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use tapster_runtime_ebpf::intern::{self, FACTOR, NONE, SEED, stack};
 
+/// `BPF_F_USER_STACK` of include/uapi/linux/bpf.h.
+const USER_STACK: i64 = 1 << 8;
 /// `-EEXIST`: another CPU was first, with the same bytes.
 const EXISTS: i64 = -17;
 
 impl Kernel<'_> {
-    /// Takes the kernel stack and gives its handle.
-    pub(super) fn intern_stack(&mut self, code: &mut Code) -> Value {
+    /// Takes the stack of the kernel or of the current process and gives its handle.
+    pub(super) fn intern_stack(&mut self, code: &mut Code, memory: Memory) -> Value {
         let frames = self.plan.stack_frames;
         let area = match self.stack_area {
             Some(area) => area,
@@ -24,15 +27,20 @@ impl Kernel<'_> {
         let place = self.scratch_at(code, area);
         let first = place.plus(stack::FRAMES);
         let limit = 8 * frames;
+        let flags = match memory {
+            Memory::Kernel => i64::from(self.program.skip_frames),
+            Memory::User => USER_STACK,
+        };
         let (context, to) = (self.context, code.pointer(first));
-        let (size, flags) = (code.k(i64::from(limit)), code.k(i64::from(self.program.skip_frames)));
+        let (size, flags) = (code.k(i64::from(limit)), code.k(flags));
         let bytes = self.helper(code, helper::GET_STACK, &[context, to, size, flags]);
         let (failed, taken) = (code.block(), code.block());
         let (done, handle) = code.block_with();
         code.branch_if(IntCC::SignedLessThanOrEqual, bytes, 0, failed, taken);
         code.to(failed);
         code.cold(failed);
-        if !self.program.stops_programs {
+        // A task of the kernel has no stack of a process.
+        if memory == Memory::Kernel && !self.program.stops_programs {
             self.lose(code, &Loss::StackFailed);
         }
         let none = code.k(NONE as i64);

@@ -280,6 +280,11 @@ impl Target for Kernel<'_> {
                 code.b.ins().iadd(now, ahead)
             }
             Fact::Task => self.helper(code, helper::GET_CURRENT_TASK, &[]),
+            Fact::FunctionAddress => self.helper(code, helper::GET_FUNC_IP, &[self.context]),
+            Fact::UserRegisters => {
+                let task = self.helper(code, helper::GET_CURRENT_TASK_BTF, &[]);
+                self.helper(code, helper::TASK_PT_REGS, &[task])
+            }
             Fact::Jiffies => self.helper(code, helper::JIFFIES64, &[]),
         }
     }
@@ -346,8 +351,8 @@ impl Target for Kernel<'_> {
         self.intern_text(code, text, size)
     }
 
-    fn backtrace(&mut self, code: &mut Code) -> Value {
-        self.intern_stack(code)
+    fn backtrace(&mut self, code: &mut Code, memory: Memory) -> Value {
+        self.intern_stack(code, memory)
     }
 
     fn arg(&mut self, code: &mut Code, source: &ArgSource) -> Value {

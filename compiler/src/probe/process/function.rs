@@ -3,9 +3,10 @@
 use super::asked::{Asked, Moment};
 use super::binary::{Binary, matches};
 use super::dwarf::{self, Debug, Instruction, Sections, Types};
-use crate::hir::Place;
+use crate::hir::{ArgSource, Place};
 use crate::image::UprobePlace;
 use crate::kernel::btf::Btf;
+use crate::probe::ladder::RESULT_REGISTER;
 use crate::probe::site::{Arg, Context, Resolver, Site, Sites, mismatch, text};
 use crate::suggest::did_you_mean;
 use tapster_lang::ast::{Literal, ProbePoint};
@@ -162,10 +163,11 @@ pub fn site(
     let attach = binary.attach(place, moment == Moment::Return, many, resolver);
     let point = format!("process(\"{}\").{kind}(\"{name}\"){}", binary.path, moment.suffix());
     let function = name.split('@').next().unwrap_or(name).to_owned();
+    let result = (moment == Moment::Return).then_some(ArgSource::Register(RESULT_REGISTER));
     Some(Site {
         point,
         place: Place::Kernel { attach, why: Vec::new() },
-        context: Context { name: function, ..Context::default() },
+        context: Context { name: function, result, ..Context::default() },
         lenient: many,
     })
 }

@@ -65,3 +65,12 @@ fn part<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut 
         _ => Err(mismatch(point, nth, VERBS.iter().copied())),
     }
 }
+
+/// Where the kernel saves the address of what a process executes.
+pub const INSTRUCTION_REGISTER: u32 = register::INSTRUCTION.offset;
+
+/// Where the kernel saves the register with this name, its bytes, and the bits to shift it down by.
+pub fn register_of(name: &str) -> Option<(u32, u8, u8)> {
+    let name = if name == "ip" { "rip" } else { name };
+    register::by_name(name).map(|register| (register.offset, register.size, register.shift))
+}

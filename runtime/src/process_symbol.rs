@@ -1,0 +1,153 @@
+//! Names of addresses in processes: from their maps and the symbols of the files in them.
+//!
+//! A process's maps are read when it is first asked for, and again where an address is in none of them; it may be gone
+//! by then, and what is known of it stays.
+
+use crate::library::symbols::Place;
+use std::collections::HashMap;
+use std::fs;
+use std::ops::Range;
+use std::rc::Rc;
+use tapster_compiler::elf::Elf;
+
+/// Processes that are kept in mind; what is beyond starts anew.
+const PROCESSES_MAX: usize = 1024;
+
+/// A part of a process's memory that shows a file.
+#[derive(Clone, Debug)]
+struct Mapping {
+    addresses: Range<u64>,
+    /// Byte offset in the file where it begins.
+    offset: u64,
+    path: Rc<str>,
+}
+
+/// A function in a file: byte offset, size, name.
+#[derive(Clone, Debug)]
+struct Function {
+    offset: u64,
+    size: u64,
+    name: String,
+}
+
+/// What is known of processes.
+#[derive(Debug, Default)]
+pub struct Processes {
+    maps: HashMap<i64, Vec<Mapping>>,
+    files: HashMap<Rc<str>, Vec<Function>>,
+}
+
+/// One of them.
+pub struct Process<'a> {
+    pid: i64,
+    all: &'a mut Processes,
+}
+
+impl Processes {
+    /// The process with an id.
+    pub fn of(&mut self, pid: i64) -> Process<'_> {
+        if self.maps.len() >= PROCESSES_MAX {
+            self.maps.clear();
+        }
+        Process { pid, all: self }
+    }
+}
+
+impl Process<'_> {
+    /// What an address is.
+    pub fn place(&mut self, address: u64) -> Place {
+        let Some(Mapping { addresses, offset, path }) = self.mapping(address) else {
+            return Place { address, ..Place::default() };
+        };
+        let within = address - addresses.start + offset;
+        let pid = self.pid;
+        let functions = self.all.files.entry(Rc::clone(&path)).or_insert_with(|| functions(pid, &path));
+        let before = functions.partition_point(|function| function.offset <= within);
+        let nearest = before.checked_sub(1).map(|at| &functions[at]);
+        let found = nearest.filter(|function| within < function.offset + function.size.max(1));
+        let function = found.map(|function| (function.name.clone(), within - function.offset, function.size));
+        Place { address, function, module: Some((path.to_string(), within)) }
+    }
+
+    fn mapping(&mut self, address: u64) -> Option<Mapping> {
+        let find = |maps: &Vec<Mapping>| maps.iter().find(|mapping| mapping.addresses.contains(&address)).cloned();
+        if let Some(found) = self.all.maps.get(&self.pid).and_then(find) {
+            return Some(found);
+        }
+        let maps = maps(&fs::read_to_string(format!("/proc/{}/maps", self.pid)).unwrap_or_default());
+        if maps.is_empty() {
+            return None;
+        }
+        self.all
+            .maps
+            .entry(self.pid)
+            .insert_entry(maps)
+            .get_mut()
+            .iter()
+            .find(|m| m.addresses.contains(&address))
+            .cloned()
+    }
+}
+
+/// Reads `/proc/PID/maps` (proc_pid_maps(5)).
+fn maps(text: &str) -> Vec<Mapping> {
+    let mapping = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let (_, offset) = (fields.next()?, fields.next()?);
+        let path = line.find(['/', '[']).map(|at| &line[at..])?;
+        let hex = |digits: &str| u64::from_str_radix(digits, 16).ok();
+        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+        Some(Mapping { addresses: hex(start)?..hex(end)?, offset: hex(offset)?, path: path.into() })
+    };
+    text.lines().filter_map(mapping).collect()
+}
+
+/// The functions of a file that a process has mapped, in the order of their places.
+fn functions(pid: i64, path: &str) -> Vec<Function> {
+    // The process may see other files under that name than we do.
+    let bytes = fs::read(format!("/proc/{pid}/root{path}")).or_else(|_| fs::read(path)).unwrap_or_default();
+    let Some(elf) = Elf::new(&bytes) else { return Vec::new() };
+    let function = |function: tapster_compiler::elf::Function| {
+        let offset = elf.offset(function.address)?;
+        Some(Function { offset, size: function.size, name: function.name })
+    };
+    let mut functions: Vec<Function> = elf.functions().into_iter().filter_map(function).collect();
+    functions.sort_by_key(|function| function.offset);
+    functions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A function of our own whose address we know.
+    #[inline(never)]
+    extern "C" fn landmark() -> u32 {
+        std::hint::black_box(7)
+    }
+
+    #[test]
+    fn an_address_of_this_process_has_its_file_and_its_function() {
+        landmark();
+        let address = landmark as *const () as u64;
+        let mut processes = Processes::default();
+        let place = processes.of(std::process::id().into()).place(address);
+        let program = std::env::current_exe().expect("Linux says");
+        let (module, _) = place.module.expect("it is mapped");
+        assert_eq!(module, program.display().to_string());
+        // Release builds may be stripped; where there are symbols, the right one is found.
+        if let Some((name, offset, _)) = place.function {
+            assert!(name.contains("landmark") && offset == 0, "{name}+{offset}");
+        }
+        assert_eq!(processes.of(std::process::id().into()).place(8), Place { address: 8, ..Place::default() });
+    }
+
+    #[test]
+    fn lines_of_maps_are_read() {
+        let text = "55d0-55e0 r-xp 00002000 08:01 42   /bin/a b\n7ffc-7ffd rw-p 0 00:00 0  [stack]\n1-2 r 0 0 0\n";
+        let maps = maps(text);
+        assert_eq!(maps.iter().map(|m| &*m.path).collect::<Vec<_>>(), ["/bin/a b", "[stack]"]);
+        assert_eq!((maps[0].addresses.clone(), maps[0].offset), (0x55d0..0x55e0, 0x2000));
+    }
+}
