@@ -112,8 +112,9 @@ fn functions(pid: i64, path: &str) -> Vec<Function> {
         let offset = elf.offset(function.address)?;
         Some(Function { offset, size: function.size, name: function.name })
     };
-    let mut functions: Vec<Function> = elf.functions().into_iter().filter_map(function).collect();
+    let mut functions: Vec<Function> = elf.all_functions().into_iter().filter_map(function).collect();
     functions.sort_by_key(|function| function.offset);
+    functions.dedup_by_key(|function| function.offset);
     functions
 }
 
