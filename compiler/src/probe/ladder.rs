@@ -3,7 +3,7 @@
 //! What a handler finds there depends on the rung: typed words with a trampoline, registers with kprobes, the
 //! arguments of the tracepoint that stands in.
 
-use super::site::{Arg, Context, Resolver, Site, word_args};
+use super::site::{Arg, Context, Resolver, Site, readable, word_args};
 use super::suffix::Suffix;
 use super::tracepoint;
 use crate::hir::{ArgSource, Place};
@@ -184,7 +184,7 @@ impl<'a> Ladder<'a> {
 /// A trampoline: the arguments are there at the return, too.
 fn trampoline(btf: &Btf, function: &Function, moment: Moment, asked: &Asked) -> Option<(Attach, Context)> {
     let attach = |moment| Attach::Fentry { function: function.name.clone(), btf_id: function.btf_id, moment };
-    let mut args = word_args(btf, function.btf_id, 0, 0)?;
+    let mut args = readable(btf, word_args(btf, function.btf_id, 0, 0)?);
     let name = function.name.clone();
     if moment == Moment::Entry {
         return Some((attach(moment), Context { name, args, ..Context::default() }));
@@ -192,8 +192,8 @@ fn trampoline(btf: &Btf, function: &Function, moment: Moment, asked: &Asked) -> 
     let entry = entry_site(attach(Moment::Entry), name.clone(), args.clone(), asked);
     let words = args.iter().map(|arg| arg.words).sum();
     let source = ArgSource::Word(words);
-    args.extend(result(btf, function.btf_id, source.clone(), true));
-    let (result, entry) = (Some(source), Some(Box::new(entry)));
+    args.extend(readable(btf, result(btf, function.btf_id, source.clone(), true).into_iter().collect()));
+    let (result, entry) = (Some(ArgSource::HiddenWord(words)), Some(Box::new(entry)));
     Some((attach(moment), Context { name, args, result, entry, ..Context::default() }))
 }
 

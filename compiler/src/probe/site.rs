@@ -191,6 +191,30 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Parameters as a program of a type may have them that the verifier knows the arguments of.
+pub fn readable(btf: &Btf, mut args: Vec<Arg>) -> Vec<Arg> {
+    for arg in &mut args {
+        if let ArgSource::Word(nth) = arg.source
+            && !is_readable(btf, arg.ty)
+        {
+            (arg.source, arg.typed) = (ArgSource::HiddenWord(nth), false);
+        }
+    }
+    args
+}
+
+/// Whether the verifier lets a program read an argument of this type: numbers, and pointers to structures, numbers and
+/// plain `void`; others (`const void *`, `char **`) only from Linux 6.13 on (kernel/bpf/btf.c, btf_ctx_access).
+fn is_readable(btf: &Btf, ty: TypeId) -> bool {
+    match btf.strip(ty) {
+        Some((_, ty)) if ty.kind() == Kind::Ptr && ty.target() != 0 => {
+            let pointee = btf.strip(ty.target()).map(|(_, ty)| ty.kind());
+            matches!(pointee, Some(Kind::Struct | Kind::Union | Kind::Int))
+        }
+        _ => true,
+    }
+}
+
 /// The parameters of a function or tracepoint, each a 64-bit word of the context from `first` on.
 pub fn word_args(btf: &Btf, function: TypeId, skip: usize, first: u32) -> Option<Vec<Arg>> {
     let proto = btf.get(btf.get(function)?.target())?;
