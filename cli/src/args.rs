@@ -84,6 +84,14 @@ struct CommandLine {
     #[arg(long, value_name = "STAGE", value_enum, conflicts_with = "last_pass")]
     emit: Option<Emit>,
 
+    /// List the probe points that PATTERN stands for, by name
+    #[arg(short = 'l', value_name = "PATTERN", conflicts_with_all = ["text", "emit", "last_pass", "list_variables"])]
+    list: Option<String>,
+
+    /// As -l, with the variables that a handler can use there
+    #[arg(short = 'L', value_name = "PATTERN", conflicts_with_all = ["text", "emit", "last_pass"])]
+    list_variables: Option<String>,
+
     /// Do not print at the end what the script writes and never reads
     #[arg(long)]
     no_global_var_display: bool,
@@ -162,6 +170,8 @@ enum Look {
 pub enum Goal {
     /// The syntax tree.
     Ast,
+    /// The places that a probe point stands for; whether with their variables.
+    Places(bool),
     /// The checked script, as `--emit hir` prints it.
     Hir,
     /// The checked script, as SystemTap lists it.
@@ -259,7 +269,11 @@ fn options(line: CommandLine) -> Result<Options, String> {
         return Err("You can't specify -c and -x together.".into());
     }
     let mut rest = line.words.into_iter();
-    let source = source(line.text, &mut rest)?;
+    let listed = line.list.as_ref().map(|_| false).or(line.list_variables.as_ref().map(|_| true));
+    let source = match line.list.or(line.list_variables) {
+        Some(pattern) => Source::Text(format!("probe {pattern} {{ }}")),
+        None => source(line.text, &mut rest)?,
+    };
     let mut options = Options {
         source,
         args: rest.map(OsString::into_vec).collect(),
@@ -278,7 +292,10 @@ fn options(line: CommandLine) -> Result<Options, String> {
         errors_max: 0,
         suppress_errors: line.suppress_handler_errors,
         verbose: verbosity(line.verbose, &line.verbose_passes)?,
-        goal: goal(line.emit, line.last_pass.as_deref(), line.no_load)?,
+        goal: match listed {
+            Some(with_variables) => Goal::Places(with_variables),
+            None => goal(line.emit, line.last_pass.as_deref(), line.no_load)?,
+        },
         timeout: line.timeout.as_deref().map(seconds).transpose()?,
         strict: line.strict,
         no_warnings: line.no_warnings,

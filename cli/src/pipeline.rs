@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
-use tapster_compiler::check::{self, check};
+use tapster_compiler::check::{self, check, places};
 use tapster_compiler::compile;
 use tapster_compiler::image::Image;
 use tapster_compiler::library;
@@ -48,6 +48,11 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
         return shown(&tapster_lang::print::print(&name, &scripts[0]));
     }
     let (check_options, command) = with_command(options, &machine, reporter)?;
+    if let Goal::Places(variables) = options.goal {
+        let places = places(&scripts, &machine, &options.check, variables);
+        let text: String = places.iter().map(|place| format!("{place}\n")).collect();
+        return shown(&text).map(|_| places.is_empty().into());
+    }
     let mut checked = check(&scripts, &machine, &check_options).map_err(|all| reporter.all(&all, &sources))?;
     reporter.warn(&checked.warnings, &sources)?;
     reporter.notes(&checked.notes);

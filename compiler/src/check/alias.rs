@@ -95,6 +95,15 @@ impl<'s> Aliases<'s> {
         self.by_first.keys().copied()
     }
 
+    /// The aliases that a point names, each as a point with what follows the name.
+    pub fn named(&self, point: &ProbePoint) -> Vec<ProbePoint> {
+        let with_suffix = |(names, ..): Named<'s>| ProbePoint {
+            components: names.iter().chain(point.components.get(names.len()..).unwrap_or_default()).cloned().collect(),
+            ..point.clone()
+        };
+        self.matching(point).into_iter().map(with_suffix).collect()
+    }
+
     /// What a point stands for; itself where it is no alias.
     pub fn expand(&self, point: &ProbePoint, file: usize, cx: &mut Context) -> Vec<Expanded<'s>> {
         let conditions = point.condition.iter().map(|e| (e.clone(), file)).collect();

@@ -30,6 +30,7 @@ mod modified;
 mod names;
 mod origin;
 mod place;
+mod places;
 mod pointee;
 mod refine;
 pub mod registers;
@@ -45,7 +46,7 @@ pub(crate) mod walk;
 use crate::hir;
 use crate::kernel::btf::Btf;
 use crate::kernel::{self, KernelFacts};
-use crate::probe::{Resolver, Target};
+use crate::probe::{Listing, Resolver, Target};
 use crate::world::World;
 use access::Accesses;
 use context::Context;
@@ -55,6 +56,7 @@ use tapster_lang::Diagnostic;
 use tapster_lang::ast::Script;
 
 pub use context::Options;
+pub use places::places;
 
 /// A checked script with what was noticed on the way.
 #[derive(Debug, Default)]
@@ -79,16 +81,7 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     let (mut names, functions) = Names::functions(scripts);
     let globals = declare::globals(scripts, &mut names, &mut cx);
     let mut program = hir::Program { globals, functions, ..hir::Program::default() };
-    let target = Target { pid: options.target, program: options.program.clone() };
-    let mut resolver = Resolver {
-        world,
-        btf: btf.as_ref(),
-        attach: options.attach,
-        target,
-        max_sites: options.max_sites as usize,
-        strings: &strings,
-        notes: Vec::new(),
-    };
+    let mut resolver = resolver(world, btf.as_ref(), options, &strings);
     build::build(scripts, &names, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
     let facts = if in_kernel { kernel::facts(resolver.btf) } else { KernelFacts::default() };
@@ -122,6 +115,17 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
         return Err(cx.diagnostics);
     }
     Ok(Checked { program, warnings: cx.diagnostics, late: cx.late, notes, facts })
+}
+
+fn resolver<'a>(
+    world: &'a dyn World,
+    btf: Option<&'a Btf<'a>>,
+    options: &Options,
+    strings: &'a [String],
+) -> Resolver<'a> {
+    let target = Target { pid: options.target, program: options.program.clone() };
+    let (attach, max_sites) = (options.attach, options.max_sites as usize);
+    Resolver { world, btf, attach, target, max_sites, listing: Listing::No, strings, notes: Vec::new() }
 }
 
 /// Does what [`check`] does behind names, to a program that has them and types already: tests make such programs.

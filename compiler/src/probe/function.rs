@@ -2,9 +2,9 @@
 //!
 //! Names that kernels changed are translated by the rows of [`crate::kernel::renames`], and said in a note.
 
-use super::ladder::{Asked, Function, Ladder};
+use super::ladder::{self, Asked, Function, Ladder};
 use super::pattern::{self, is_pattern};
-use super::site::{Resolver, Site, Sites, text};
+use super::site::{Listing, Resolver, Site, Sites, text};
 use super::suffix;
 use super::tracepoint;
 use crate::kernel::btf::{Btf, Kind, TypeId};
@@ -32,6 +32,10 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
 /// Stands at each function on the best rung.
 pub fn stand(asked: &Asked, functions: &[Function], resolver: &mut Resolver) -> Sites {
     let btf = resolver.btf;
+    if resolver.listing != Listing::No {
+        let btf = btf.filter(|_| resolver.listing == Listing::Variables);
+        return Ok(functions.iter().filter_map(|function| ladder::listed(btf, function, asked)).collect());
+    }
     let mut ladder = Ladder::new(asked, functions.len());
     let mut sites: Vec<Site> = Vec::with_capacity(functions.len());
     let mut refused = Vec::new();
@@ -75,7 +79,7 @@ fn matching(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Dia
     if functions.is_empty() {
         return Err(no_match(btf, asked.name, asked.at));
     }
-    if functions.len() > resolver.max_sites {
+    if functions.len() > resolver.max_sites && resolver.listing == Listing::No {
         return Err(too_many(asked.name, functions.len(), resolver.max_sites, asked.at));
     }
     say_left_out(asked.name, &untraceable, "that the kernel lets nobody probe", resolver);

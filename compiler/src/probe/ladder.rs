@@ -181,6 +181,20 @@ impl<'a> Ladder<'a> {
     }
 }
 
+/// A function as it is listed, wherever a program would stand there; without types by its name alone.
+pub fn listed(btf: Option<&Btf>, function: &Function, asked: &Asked) -> Option<Site> {
+    let moment = asked.suffix.moment;
+    let attach = |moment| Attach::Kprobe { functions: Vec::new(), moment };
+    let (attach, context) = match (btf, function.btf_id, asked.registers) {
+        (None, ..) => (attach(moment), Context::default()),
+        (Some(btf), 1.., false) => trampoline(btf, function, moment, asked)?,
+        _ => registers(btf, function, moment, asked, attach)?,
+    };
+    let point = format!("{}(\"{}\"){}", asked.head, function.name, asked.suffix.text);
+    let place = Place::Kernel { attach, why: Vec::new() };
+    Some(Site { point, place, context, lenient: asked.lenient })
+}
+
 /// A trampoline: the arguments are there at the return, too.
 fn trampoline(btf: &Btf, function: &Function, moment: Moment, asked: &Asked) -> Option<(Attach, Context)> {
     let attach = |moment| Attach::Fentry { function: function.name.clone(), btf_id: function.btf_id, moment };

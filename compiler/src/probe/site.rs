@@ -89,6 +89,17 @@ impl Target {
     }
 }
 
+/// Whether places are only listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// They are to be probed.
+    No,
+    /// By name.
+    Names,
+    /// With their variables.
+    Variables,
+}
+
 /// What a family works with.
 pub struct Resolver<'a> {
     /// The machine.
@@ -101,6 +112,8 @@ pub struct Resolver<'a> {
     pub target: Target,
     /// `-D MAXPROBES`: places that one point may stand for.
     pub max_sites: usize,
+    /// Places are only listed: whether the kernel lets anybody stand there is not asked.
+    pub listing: Listing,
     /// Strings of the script that may name slab caches: some companions are probed for their sake.
     pub strings: &'a [String],
     /// What was translated, one line each; said once.

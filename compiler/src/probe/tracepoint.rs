@@ -2,7 +2,7 @@
 
 use super::function::too_many;
 use super::pattern::is_pattern;
-use super::site::{Arg, Context, Resolver, Site, Sites, no_more, readable, text, word_args};
+use super::site::{Arg, Context, Listing, Resolver, Site, Sites, no_more, readable, text, word_args};
 use crate::hir::Place;
 use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
@@ -30,7 +30,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     if found.is_empty() {
         return Err(no_match(btf, asked, at));
     }
-    if found.len() > resolver.max_sites {
+    if found.len() > resolver.max_sites && resolver.listing == Listing::No {
         return Err(too_many(asked, found.len(), resolver.max_sites, at));
     }
     let lenient = found.len() > 1;

@@ -1,0 +1,92 @@
+//! The places that probe points stand for, as `-l` and `-L` list them.
+
+use super::alias::Aliases;
+use super::context::Options;
+use super::{check, resolver};
+use crate::hir::Type;
+use crate::kernel::btf::Btf;
+use crate::probe::{self, Arg, Listing, RESULT, Site};
+use crate::syscall::calls;
+use crate::world::World;
+use std::collections::BTreeSet;
+use tapster_lang::ast::{Item, ProbePoint, Script};
+use tapster_lang::preprocess::glob;
+
+/// Lists the places of the first script's probes by name, each once; with `variables` what a handler can ask for there.
+/// The other scripts are the library's. What cannot be resolved is not there.
+pub fn places(scripts: &[Script], world: &dyn World, options: &Options, variables: bool) -> Vec<String> {
+    let btf = world.btf("vmlinux").and_then(Btf::new);
+    let aliases = Aliases::new(scripts);
+    let mut resolver = resolver(world, btf.as_ref(), options, &[]);
+    resolver.listing = if variables { Listing::Variables } else { Listing::Names };
+    let mut found = BTreeSet::new();
+    for point in points(scripts) {
+        let named = aliases.named(point);
+        let (patterns, named): (Vec<ProbePoint>, Vec<ProbePoint>) = named.into_iter().partition(is_pattern);
+        found.extend(patterns.iter().flat_map(system_calls));
+        found.extend(named.iter().filter_map(|name| of_alias(name, scripts, world, options, variables)));
+        if named.is_empty() && patterns.is_empty() {
+            let sites = probe::resolve(point, &mut resolver, aliases.firsts()).unwrap_or_default();
+            found.extend(sites.iter().map(|site| line(site, btf.as_ref().filter(|_| variables))));
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn points(scripts: &[Script]) -> impl Iterator<Item = &ProbePoint> {
+    let probes = scripts.iter().take(1).flat_map(|script| &script.items).filter_map(|item| match item {
+        Item::Probe(probe) => Some(probe),
+        _ => None,
+    });
+    probes.flat_map(|probe| &probe.points)
+}
+
+/// Whether an alias is itself a pattern: that of system calls, which are probed at one place (`crate::syscall`).
+fn is_pattern(name: &ProbePoint) -> bool {
+    name.components.get(1).is_some_and(|part| part.name.name.contains('*'))
+}
+
+/// The system calls that a pattern stands for.
+fn system_calls(pattern: &ProbePoint) -> Vec<String> {
+    let asked = pattern.components[1].name.name.as_bytes();
+    let names = calls().flat_map(|call| call.names).filter(|name| glob(asked, name.as_bytes()));
+    let one = |name: &str| {
+        let mut point = pattern.clone();
+        point.components[1].name.name = name.into();
+        point.to_string()
+    };
+    names.map(one).collect()
+}
+
+/// An alias whose points exist, with the variables that it sets.
+fn of_alias(
+    name: &ProbePoint,
+    scripts: &[Script],
+    world: &dyn World,
+    options: &Options,
+    variables: bool,
+) -> Option<String> {
+    let mut scripts = scripts.to_vec();
+    for item in &mut scripts.first_mut()?.items {
+        if let Item::Probe(probe) = item {
+            probe.points = vec![name.clone()];
+        }
+    }
+    let options = Options { elide: false, ..options.clone() };
+    let checked = check(&scripts, world, &options).ok()?;
+    let locals = &checked.program.probes.first()?.handler.locals;
+    let shown = locals.iter().filter(|local| variables && local.assigned && local.slot.ty != Type::Unknown);
+    let text = |text: String, local: &crate::hir::Local| format!("{text} {}:{}", local.name, local.slot.ty.name());
+    Some(shown.filter(|local| !local.name.contains(' ')).fold(name.to_string(), text))
+}
+
+/// A place; with the kernel's types, its variables.
+fn line(site: &Site, btf: Option<&Btf>) -> String {
+    let Some(btf) = btf else { return site.point.clone() };
+    let context = &site.context;
+    let at_entry = context.entry.iter().flat_map(|entry| &entry.context.args);
+    let (result, here): (Vec<&Arg>, Vec<&Arg>) = context.args.iter().partition(|arg| arg.name == RESULT);
+    let gone = at_entry.filter(|arg| here.iter().all(|here| here.name != arg.name));
+    let all = result.iter().copied().chain(here.iter().copied()).chain(gone).filter(|arg| !arg.name.is_empty());
+    all.fold(site.point.clone(), |text, arg| format!("{text} ${}:{}", arg.name, btf.type_name(arg.ty)))
+}
