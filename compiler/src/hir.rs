@@ -378,10 +378,8 @@ pub enum Compare {
 pub enum ArgSource {
     /// The n-th 64-bit word of the context: fentry, tp_btf.
     Word(u32),
-    /// The same, of a type that Linux before 6.4 loads from no context (`const void *`): copied out of it.
+    /// The same, of a type that old verifiers load from no context: copied out of it.
     CopiedWord(u32),
-    /// The same, of a type that the verifier does not let programs have.
-    HiddenWord(u32),
     /// A register saved at this byte offset of `struct pt_regs`: kprobe.
     Register(u32),
     /// Worked out of registers and memory of the process.

@@ -3,7 +3,7 @@
 //! What a handler finds there depends on the rung: typed words with a trampoline, registers with kprobes, the
 //! arguments of the tracepoint that stands in.
 
-use super::site::{Arg, Context, Resolver, Site, readable, word_args};
+use super::site::{Arg, Context, Resolver, Site, word, word_args};
 use super::suffix::Suffix;
 use super::tracepoint;
 use crate::hir::{ArgSource, Place};
@@ -198,16 +198,15 @@ pub fn listed(btf: Option<&Btf>, function: &Function, asked: &Asked) -> Option<S
 /// A trampoline: the arguments are there at the return, too.
 fn trampoline(btf: &Btf, function: &Function, moment: Moment, asked: &Asked) -> Option<(Attach, Context)> {
     let attach = |moment| Attach::Fentry { function: function.name.clone(), btf_id: function.btf_id, moment };
-    let mut args = readable(btf, word_args(btf, function.btf_id, 0, 0)?);
+    let mut args = word_args(btf, function.btf_id, 0, 0)?;
     let name = function.name.clone();
     if moment == Moment::Entry {
         return Some((attach(moment), Context { name, args, ..Context::default() }));
     }
     let entry = entry_site(attach(Moment::Entry), name.clone(), args.clone(), asked);
     let words = args.iter().map(|arg| arg.words).sum();
-    let source = ArgSource::Word(words);
-    args.extend(readable(btf, result(btf, function.btf_id, source.clone(), true).into_iter().collect()));
-    let (result, entry) = (Some(ArgSource::HiddenWord(words)), Some(Box::new(entry)));
+    args.extend(result(btf, function.btf_id, |ty| word(btf, ty, words), true));
+    let (result, entry) = (Some(ArgSource::CopiedWord(words)), Some(Box::new(entry)));
     Some((attach(moment), Context { name, args, result, entry, ..Context::default() }))
 }
 
@@ -227,7 +226,7 @@ fn registers(
     }
     let entry = entry_site(attach(Moment::Entry), name.clone(), args, asked);
     let source = ArgSource::Register(RESULT_REGISTER);
-    let args = known.and_then(|btf| result(btf, function.btf_id, source.clone(), false)).into_iter().collect();
+    let args = known.and_then(|btf| result(btf, function.btf_id, |_| source.clone(), false)).into_iter().collect();
     let (result, entry) = (Some(source), Some(Box::new(entry)));
     Some((attach(moment), Context { name, args, result, entry, ..Context::default() }))
 }
@@ -240,12 +239,12 @@ fn entry_site(attach: Attach, name: String, args: Vec<Arg>, asked: &Asked) -> Si
 }
 
 /// `$return`, where the function gives something back.
-fn result(btf: &Btf, function: TypeId, source: ArgSource, typed: bool) -> Option<Arg> {
+fn result(btf: &Btf, function: TypeId, source: impl Fn(TypeId) -> ArgSource, typed: bool) -> Option<Arg> {
     let ty = btf.get(btf.get(function)?.target())?.target();
     let (stripped, _) = btf.strip(ty)?;
     // The verifier knows an integer of what a trampoline gives, no pointer.
     let typed = typed && btf.pointee(ty).is_none();
-    (stripped != 0).then(|| Arg { name: RESULT.into(), ty, source, typed, words: 1 })
+    (stripped != 0).then(|| Arg { name: RESULT.into(), ty, source: source(ty), typed, words: 1 })
 }
 
 /// The row that says which tracepoint stands for a function.

@@ -204,16 +204,9 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Parameters as a program of a type may have them that the verifier knows the arguments of.
-pub fn readable(btf: &Btf, mut args: Vec<Arg>) -> Vec<Arg> {
-    for arg in &mut args {
-        if let ArgSource::Word(nth) = arg.source
-            && !is_readable(btf, arg.ty)
-        {
-            (arg.source, arg.typed) = (ArgSource::HiddenWord(nth), false);
-        }
-    }
-    args
+/// An argument of this type in the n-th word of the context.
+pub fn word(btf: &Btf, ty: TypeId, nth: u32) -> ArgSource {
+    if is_readable(btf, ty) { ArgSource::Word(nth) } else { ArgSource::CopiedWord(nth) }
 }
 
 /// Whether the verifier lets a program read an argument of this type: numbers, and pointers to structures, numbers and
@@ -243,16 +236,9 @@ pub fn word_args(btf: &Btf, function: TypeId, skip: usize, first: u32) -> Option
             (_, ty) => ty.size().unwrap_or(8),
         };
         let words = bytes.div_ceil(8).max(1);
-        let source =
-            if points_to_qualified_void(btf, param.ty) { ArgSource::CopiedWord(word) } else { ArgSource::Word(word) };
+        let source = self::word(btf, param.ty, word);
         args.push(Arg { name: param.name.into(), ty: param.ty, source, typed: true, words });
         word += words;
     }
     Some(args)
-}
-
-/// Whether a type is `const void *` or the like.
-fn points_to_qualified_void(btf: &Btf, ty: TypeId) -> bool {
-    let Some((_, pointer)) = btf.strip(ty).filter(|(_, ty)| ty.kind() == Kind::Ptr) else { return false };
-    pointer.target() != 0 && btf.strip(pointer.target()).is_some_and(|(behind, _)| behind == 0)
 }

@@ -2,7 +2,7 @@
 
 use super::function::too_many;
 use super::pattern::is_pattern;
-use super::site::{Arg, Context, Listing, Resolver, Site, Sites, no_more, readable, text, word_args};
+use super::site::{Arg, Context, Listing, Resolver, Site, Sites, no_more, text, word_args};
 use crate::hir::Place;
 use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
@@ -93,7 +93,7 @@ pub struct Found {
 impl Found {
     /// The first parameter of the function that fires it is the callback's private data, which programs do not see.
     fn of(btf: &Btf, name: &str, callback: TypeId, iterator: TypeId) -> Option<Found> {
-        Some(Found { name: name.into(), system: None, callback, args: readable(btf, word_args(btf, iterator, 1, 0)?) })
+        Some(Found { name: name.into(), system: None, callback, args: word_args(btf, iterator, 1, 0)? })
     }
 
     /// The way to stand there.

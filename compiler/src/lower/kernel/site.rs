@@ -5,8 +5,7 @@ use crate::image::function_in;
 use crate::intrinsic::Point;
 use crate::lower::code::{Addr, Code};
 use crate::lower::target::Text;
-use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::InstBuilder;
 
 impl Kernel<'_> {
     pub(super) fn point_text(&mut self, code: &mut Code, point: Point) -> Text {
@@ -18,14 +17,6 @@ impl Kernel<'_> {
             _ if sites.is_empty() => Text::Literal(of(resolved).into()),
             _ => self.row(code, sites.iter().map(|site| of(site))),
         }
-    }
-
-    /// A word of the context, read as any memory of the kernel.
-    pub(super) fn hidden_word(&mut self, code: &mut Code, offset: u32) -> Value {
-        let slot = code.slot(8);
-        let (to, bytes, from) = (code.pointer(slot), code.k(8), code.pointer(Addr::at(self.context).plus(offset)));
-        self.helper(code, helper::PROBE_READ_KERNEL, &[to, bytes, from]);
-        code.load(I64, slot)
     }
 
     /// The row of a table that belongs to this place.
