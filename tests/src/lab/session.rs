@@ -81,7 +81,7 @@ fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<Said, String
 pub fn standard_image(job: &str, tapster: &Path) -> std::io::Result<Image> {
     let mut image = Image::new(job)?;
     image.program(tapster, "tapster")?;
-    for helper in ["guest", "storm", "counter", "caller"] {
+    for helper in ["guest", "storm", "counter", "caller", "leak"] {
         image.program(&workspace::binaries().join(helper), helper)?;
     }
     workspace::programs().map_err(std::io::Error::other)?;
