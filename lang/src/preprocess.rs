@@ -11,7 +11,7 @@ mod compare;
 mod conditional;
 mod macros;
 mod output;
-mod paste;
+pub(crate) mod paste;
 
 pub use macros::Macros;
 

@@ -5,7 +5,8 @@ use super::NESTING_MAX;
 use crate::diagnostic::Diagnostic;
 use crate::lexer::{self, Junk, TokenKind};
 use crate::preprocess::Environment;
-use crate::source::{Expansion, FileId, SourceMap, Span};
+use crate::preprocess::paste::unpasted_argument;
+use crate::source::{FileId, SourceMap, Span};
 use std::borrow::Cow;
 
 /// What one look at all tokens finds.
@@ -65,7 +66,7 @@ pub(super) fn check(file: FileId, sources: &SourceMap, env: &Environment) -> Che
                 found.reads_argv |= matches!(text.get(token.start..token.start + 4), Some("argv" | "argc"))
             }
             TokenKind::EmbeddedC => found.warnings.extend(odd_close(&text[token.start..token.end], span)),
-            TokenKind::Argument => found.errors.push(argument(span, sources, env)),
+            TokenKind::Argument => found.errors.push(unpasted_argument(span, sources, env)),
             TokenKind::Junk(junk) => found.errors.extend(junk_error(junk, span)),
             _ => {}
         }
@@ -82,22 +83,6 @@ pub(super) fn check(file: FileId, sources: &SourceMap, env: &Environment) -> Che
 pub(super) fn too_deep(at: Span) -> Diagnostic {
     let error = Diagnostic::error("parse::too-deep", "nested too deep").label(at, "one level too many").at_token();
     error.help("split the expression or statement, for instance into functions")
-}
-
-fn argument(span: Span, sources: &SourceMap, env: &Environment) -> Diagnostic {
-    if sources.expansions(span).iter().any(Expansion::is_argument) {
-        let error =
-            Diagnostic::error("parse::nested-argument", "invalid nested substitution of command line arguments");
-        return error.label(span, "pasted text holds an argument itself").at_token();
-    }
-    let message = format!("command line argument out of range [1-{}]", env.args.len());
-    let given = match env.args.len() {
-        0 => "no arguments were given".to_owned(),
-        1 => "1 argument was given".to_owned(),
-        n => format!("{n} arguments were given"),
-    };
-    let error = Diagnostic::error("parse::missing-argument", message).label(span, given).at_token();
-    error.help("give the script's arguments after its name: `tapster SCRIPT ARG…`")
 }
 
 fn junk_error(junk: Junk, span: Span) -> Option<Diagnostic> {

@@ -2,6 +2,7 @@
 
 use super::compare::{glob, versions};
 use super::macros::{Expander, error};
+use super::paste::unpasted_argument;
 use super::{Environment, Fallible, PreToken};
 use crate::diagnostic::Diagnostic;
 use crate::lexer::TokenKind;
@@ -171,6 +172,9 @@ impl<'a> Condition<'a> {
     }
 
     fn unknown(&self) -> Fallible<bool> {
+        if let Some(argument) = [self.left, self.right].into_iter().find(|token| token.kind == TokenKind::Argument) {
+            return Err(Box::new(unpasted_argument(argument.span, self.sources, self.env)));
+        }
         let wanted = "expected 'arch', 'kernel_v', 'kernel_vr', 'systemtap_v',\n             \
                       'runtime', 'systemtap_privilege', 'CONFIG_...', or\n             \
                       comparison between strings or integers";

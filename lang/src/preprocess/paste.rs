@@ -3,6 +3,8 @@
 //! `$1` is raw text that joins what follows it, `@1` a quoted string, `$#` and `@#` their number. A pasted text is
 //! scanned again, so an argument may be any part of a script; further arguments in it are not replaced.
 
+use super::Environment;
+use crate::diagnostic::Diagnostic;
 use crate::lexer::{self, Joined, Text, TokenKind};
 use crate::literal;
 use crate::source::{Expanded, Expansion, ExpansionSite, FileId, Piece, SourceMap, Span, bytes};
@@ -129,4 +131,21 @@ impl Paste<'_> {
 fn merges(left: Option<u8>, right: Option<u8>) -> bool {
     let (Some(left), Some(right)) = (left, right) else { return false };
     lexer::is_word(left) && lexer::is_word(right) || left.is_ascii_punctuation() && right.is_ascii_punctuation()
+}
+
+/// Why `$1` or its kind still stands where it is.
+pub(crate) fn unpasted_argument(span: Span, sources: &SourceMap, env: &Environment) -> Diagnostic {
+    if sources.expansions(span).iter().any(Expansion::is_argument) {
+        let error =
+            Diagnostic::error("parse::nested-argument", "invalid nested substitution of command line arguments");
+        return error.label(span, "pasted text holds an argument itself").at_token();
+    }
+    let message = format!("command line argument out of range [1-{}]", env.args.len());
+    let given = match env.args.len() {
+        0 => "no arguments were given".to_owned(),
+        1 => "1 argument was given".to_owned(),
+        n => format!("{n} arguments were given"),
+    };
+    let error = Diagnostic::error("parse::missing-argument", message).label(span, given).at_token();
+    error.help("give the script's arguments after its name: `tapster SCRIPT ARG…`")
 }

@@ -16,7 +16,8 @@ pub fn all_compile(env: &Env, _: Option<Rung>) -> Result<(), String> {
     for path in &scripts {
         let mut command = env.command();
         // The only argument that a script cannot do without is a cache.
-        command.args(["-p4"]).arg(path).args(path.ends_with("slab.stp").then_some("dentry"));
+        let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        command.arg("-p4").arg(path).args(text.contains(".stp CACHE").then_some("dentry"));
         let running = Running::start(&mut command).map_err(|e| format!("tapster: {e}"))?;
         let printed = running.finish(env.seconds(20))?;
         if printed.exit != 0 {
