@@ -70,7 +70,7 @@ fn without_file<'p>(asked: &'p str, at: Span, resolver: &mut Resolver) -> Result
 }
 
 /// The functions that a pattern stands for.
-fn matching(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagnostic> {
+pub fn matching(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagnostic> {
     let btf = resolver.btf(asked.at)?;
     let (mut functions, untraceable) = pattern::functions(btf, asked.name, resolver);
     if asked.suffix.exported {
@@ -201,7 +201,7 @@ fn say_names(asked: &str, functions: &[Function], resolver: &mut Resolver) {
     });
 }
 
-fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
+pub fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
     let error = Diagnostic::error("probe::no-match", format!("no kernel function matches `{name}`"))
         .label(at, "matches nothing");
     // A renamed function is known by the name it had.

@@ -4,6 +4,7 @@
 //! handler there can ask for. It asks the machine through [`World`]; attaching is the runtime's.
 
 mod function;
+mod kprobe;
 mod ladder;
 mod pattern;
 mod perf;
@@ -34,6 +35,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("never", session::never),
     ("timer", timer::resolve),
     ("kernel", kernel),
+    ("kprobe", kprobe::resolve),
     ("perf", perf::resolve),
     ("process", process::resolve),
     ("syscall", syscall::resolve),

@@ -1,0 +1,36 @@
+//! `kprobe.function("NAME")`: a function by its symbol alone. There are registers and no types: `int_arg(n)`, `returnval()`.
+
+use super::function::{matching, no_match, stand};
+use super::ladder::{Asked, Function};
+use super::pattern::{self, is_pattern};
+use super::site::{Resolver, Sites, mismatch, text, unsupported};
+use super::suffix;
+use tapster_lang::ast::ProbePoint;
+
+/// `kprobe.function("NAME")` with `.call` or `.return`
+pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
+    match point.components.get(1).map(|part| (part.name.name.as_str(), part.name.span)) {
+        Some(("function", _)) => {}
+        Some((part @ ("module" | "statement"), at)) => return Err(unsupported(&format!("`kprobe.{part}` probes"), at)),
+        _ => return Err(mismatch(point, 1, ["function"])),
+    }
+    let (name, at) = text(&point.components[1])?;
+    let suffix = suffix::read(point, 2)?;
+    let asked = Asked { name, head: "kprobe.function".into(), suffix, registers: true, lenient: is_pattern(name), at };
+    let functions = match asked.lenient {
+        true => matching(&asked, resolver)?,
+        false if is_there(name, resolver) => vec![Function { name: name.into(), btf_id: 0, since: None }],
+        false => return Err(no_match(resolver.btf(at)?, name, at)),
+    };
+    stand(&asked, &functions, resolver)
+}
+
+/// Whether the kernel has such a symbol; where nobody tells, attaching will.
+fn is_there(name: &str, resolver: &Resolver) -> bool {
+    let is_function = |line: &str| {
+        let mut words = line.split([' ', '\t']).skip(1);
+        matches!(words.next(), Some("t" | "T" | "w" | "W")) && words.next() == Some(name)
+    };
+    pattern::is_listed(name, resolver) == Some(true)
+        || resolver.world.symbols().is_none_or(|symbols| symbols.lines().any(is_function))
+}
