@@ -92,7 +92,9 @@ fn depends(names: &Names, functions: &[Function]) -> Vec<Depends> {
             _ => {}
         });
         // `next` goes on to the next overload.
-        callers[id].extend((0..all.len()).filter(|before| functions[*before].next == Some(id)));
+        if let Some(next) = functions[id].next {
+            callers[next].push(id);
+        }
     }
     let mut open: Vec<FunctionId> = (0..all.len()).filter(|id| all[*id].any()).collect();
     while let Some(id) = open.pop() {
