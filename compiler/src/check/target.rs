@@ -324,7 +324,7 @@ impl Builder<'_, '_> {
         let index = self.expr(index);
         let value = match index.kind {
             ExprKind::Long(nth) if (0..i64::from(u32::MAX)).contains(&nth) => {
-                let offset = u32::try_from(nth * i64::from(size)).ok();
+                let offset = nth.checked_mul(i64::from(size)).and_then(|offset| u32::try_from(offset).ok());
                 offset.map(|offset| at_offset(base.clone(), offset, String::new(), span))
             }
             _ => None,
@@ -393,7 +393,7 @@ fn at_offset(value: Expr, offset: u32, field: String, span: Span) -> Expr {
     let load = Load {
         memory: Memory::Kernel,
         base: Box::new(base),
-        offset: before + offset,
+        offset: before.wrapping_add(offset),
         size: 0,
         signed: false,
         bits: None,

@@ -321,7 +321,7 @@ impl<'a> Btf<'a> {
     }
 
     fn name_is(&self, offset: u32, name: &[u8]) -> bool {
-        let text = &self.data[self.strings + offset as usize..];
+        let text = self.data.get(self.strings + offset as usize..).unwrap_or_default();
         text.len() > name.len() && text[name.len()] == 0 && &text[..name.len()] == name
     }
 

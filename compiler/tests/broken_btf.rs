@@ -1,0 +1,130 @@
+//! Type information that is cut off or tells nonsense: compiling comes back with a program or a diagnostic.
+
+mod common;
+
+use common::world::Small;
+use std::time::{Duration, Instant};
+use tapster_compiler::check::Options;
+use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, World};
+use tapster_lang::preprocess::Environment;
+
+const SCRIPT: &[u8] = b"function up(task) { return task->parent } \
+    function name(task) { return kernel_string(&task->comm) } \
+    probe kernel.trace(\"sched_switch\") { \
+        println($prev->pid, $prev->tgid, $next->comm[3], $next->comm[$next->pid], &$next->start_time, name(up($prev))) \
+        println($next$, $next$$, $$parms, $$vars$$, up($next)$, $next->parent[2]->parent$) \
+        println($prev->nothing) \
+    } \
+    probe kernel.function(\"vfs_read\") { println($task->parent->parent->pid, $$parms$, @cast($pos, \"task_struct\")$$) } \
+    probe begin { println(@cast(1, \"kmem_cache\")->name$, &@cast(0, \"task_struct\")[1], @cast(1, \"int\")$) }";
+
+/// Blobs that are tried.
+const ROUNDS: usize = 6_000;
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The small machine with another blob.
+struct Broken {
+    small: Small,
+    btf: Vec<u8>,
+}
+
+impl World for Broken {
+    fn release(&self) -> &str {
+        self.small.release()
+    }
+
+    fn btf(&self, module: &str) -> Option<&[u8]> {
+        (module == "vmlinux").then_some(&self.btf)
+    }
+
+    fn features(&self) -> Features {
+        self.small.features()
+    }
+
+    fn offers(&self, rung: Rung, function: &str, id: u32) -> Result<(), Refusal> {
+        self.small.offers(rung, function, id)
+    }
+
+    fn offers_uprobe_multi(&self) -> Result<(), Refusal> {
+        self.small.offers_uprobe_multi()
+    }
+
+    fn file(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+
+    fn executable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn program_of(&self, _: u32) -> Option<String> {
+        None
+    }
+
+    fn library(&self, _: &str, _: &[String]) -> Option<String> {
+        None
+    }
+
+    fn has_unmerged_slab_cache(&self, _: &str) -> bool {
+        false
+    }
+
+    fn slab_caches(&self) -> Option<Vec<SlabCache>> {
+        None
+    }
+}
+
+/// Numbers that look random and are the same each time (Marsaglia, "Xorshift RNGs").
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    fn spoil(&mut self, blob: &[u8]) -> Vec<u8> {
+        let mut blob = blob.to_vec();
+        for _ in 0..=self.below(4) {
+            let word = 4 * self.below(blob.len() / 4);
+            match self.below(4) {
+                0 => blob[word + self.below(4)] = self.below(256) as u8,
+                // Another type, perhaps the one it stands in.
+                1 | 2 => blob[word..word + 4].copy_from_slice(&(self.below(40) as u32).to_le_bytes()),
+                _ => blob[word..word + 4].copy_from_slice(&(u32::MAX - self.below(9) as u32).to_le_bytes()),
+            }
+        }
+        if self.below(8) == 0 {
+            blob.truncate(self.below(blob.len()));
+        }
+        blob
+    }
+}
+
+#[test]
+fn broken_types_are_survived() {
+    let run = || {
+        let good = Small::new().btf("vmlinux").expect("the small machine has types").to_vec();
+        let mut random = Random(0x2545_f491_4f6c_dd1d);
+        let (mut compiled, mut refused) = (0, 0);
+        for round in 0..ROUNDS {
+            let world = Broken { small: Small::new(), btf: random.spoil(&good) };
+            let start = Instant::now();
+            // A member that is not there is asked for now and then.
+            let script = String::from_utf8(SCRIPT.to_vec()).expect("it is ASCII");
+            let script = if round % 8 == 0 { script } else { script.replace("println($prev->nothing)", "") };
+            let (_, result) = common::image(script.as_bytes(), &Environment::default(), &world, &Options::default());
+            if result.is_ok() {
+                compiled += 1
+            } else {
+                refused += 1
+            }
+            assert!(start.elapsed() < LIMIT, "round {round} took {:?}", start.elapsed());
+        }
+        assert!(compiled > ROUNDS / 20 && refused > ROUNDS / 20, "{compiled} compiled, {refused} refused");
+    };
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(run).expect("a thread can be had");
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
