@@ -238,7 +238,7 @@ pub fn word_args(btf: &Btf, function: TypeId, skip: usize, first: u32) -> Option
         let words = bytes.div_ceil(8).max(1);
         let source = self::word(btf, param.ty, word);
         args.push(Arg { name: param.name.into(), ty: param.ty, source, typed: true, words });
-        word += words;
+        word = word.saturating_add(words);
     }
     Some(args)
 }
