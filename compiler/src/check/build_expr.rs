@@ -110,9 +110,14 @@ impl Builder<'_, '_> {
             Ast::Deref(inner, path) => {
                 return self.deref(inner, path, e.span, e.at);
             }
-            Ast::GlobalVar { .. } => return self.refuse(unsupported("`@var` operators", e.span)),
             Ast::Operator(name, args) if name.name == "@entry" && args.len() == 1 => {
                 return self.at_entry(e.span, |builder| Some(builder.expr(&args[0])));
+            }
+            Ast::GlobalVar { name, module, path } => {
+                return self.global_variable(name, module.as_ref(), path, e.span);
+            }
+            Ast::Operator(name, args) if matches!(name.name.as_str(), "@enum" | "@const") => {
+                return self.constant(name, args, e.span);
             }
             Ast::Operator(name, _) => {
                 return self.refuse(unsupported(&format!("`{}` operators", name.name), name.span));

@@ -2,6 +2,7 @@
 
 mod at_return;
 mod context;
+mod named;
 mod pretty;
 
 use super::builder::Builder;
@@ -42,24 +43,6 @@ impl Builder<'_, '_> {
             return self.gone(name, path, span);
         }
         let step = self.variable_step(name, shown, span)?;
-        self.shown(step, pretty, span)
-    }
-
-    /// `@cast(e, "type")->member`: a path from any address.
-    pub(super) fn cast(
-        &mut self,
-        value: &ast::Expr,
-        ty: &(Vec<u8>, Span),
-        module: Option<&(Vec<u8>, Span)>,
-        path: &[Access],
-        span: Span,
-    ) -> Option<Expr> {
-        let (path, pretty) = split_pretty(path);
-        let step = self.cast_step(value, ty, module, path, span)?;
-        if path.is_empty() && pretty.is_none() {
-            // The pointer itself, which brings its type along from now on.
-            return Some(Expr { pointee: Some(step.ty), span, ..step.value });
-        }
         self.shown(step, pretty, span)
     }
 
@@ -104,6 +87,7 @@ impl Builder<'_, '_> {
             ast::ExprKind::Cast { value, ty, module, path } => {
                 self.cast_step(value, ty, module.as_ref(), path, e.span)?
             }
+            ast::ExprKind::GlobalVar { name, module, path } => self.global_step(name, module.as_ref(), path, e.span)?,
             _ => return self.refuse(unsupported("addresses of this", e.span)),
         };
         if !step.is_address {
@@ -115,31 +99,6 @@ impl Builder<'_, '_> {
                 .refuse(Diagnostic::error("target::no-address", message).label(e.span, "lies in no byte of memory"));
         }
         Some(Expr { pointee: Some(step.ty), ..address(step.value, span) })
-    }
-
-    fn cast_step(
-        &mut self,
-        value: &ast::Expr,
-        (name, _): &(Vec<u8>, Span),
-        module: Option<&(Vec<u8>, Span)>,
-        path: &[Access],
-        span: Span,
-    ) -> Option<Step> {
-        if let Some((module, at)) = module
-            && !module.split(|byte| *byte == b':').any(|one| one == b"kernel" || one.starts_with(b"kernel<"))
-        {
-            return self.refuse(unsupported("types of other modules than the kernel", *at));
-        }
-        let name = String::from_utf8_lossy(name);
-        let found = self.btf.and_then(|btf| named_type(btf, &name));
-        let Some(ty) = found else {
-            return self.refuse(
-                Diagnostic::error("target::no-type", format!("type definition '{name}' not found in ''"))
-                    .label(span, format!("`{name}` is not a type of this kernel's BTF")),
-            );
-        };
-        let value = self.expr(value);
-        self.follow_pointer(value, ty, path, span)
     }
 
     /// Goes along a path from a pointer to this type.
@@ -357,20 +316,6 @@ fn split_pretty(path: &[Access]) -> (&[Access], Option<bool>) {
         [path @ .., Access::Pretty { deep, .. }] => (path, Some(*deep)),
         path => (path, None),
     }
-}
-
-/// The type with this name, as C writes it: `struct task_struct`, or without the word.
-fn named_type(btf: &Btf, name: &str) -> Option<TypeId> {
-    let name = name.trim();
-    let kinds: &[Kind] = &[Kind::Struct, Kind::Union, Kind::Typedef, Kind::Enum, Kind::Int];
-    let (words, rest) = match name.split_once(' ') {
-        Some(("struct", rest)) => (&kinds[..1], rest.trim()),
-        Some(("union", rest)) => (&kinds[1..2], rest.trim()),
-        Some(("enum", rest)) => (&kinds[3..4], rest.trim()),
-        _ => (kinds, name),
-    };
-    let wanted: Vec<(Kind, &str)> = words.iter().map(|kind| (*kind, rest)).collect();
-    btf.find_all(&wanted).into_iter().flatten().next()
 }
 
 /// Reads a number at the step's address.

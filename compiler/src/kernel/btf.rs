@@ -3,7 +3,10 @@
 //! A script names a handful of types among 140,000, so nothing is parsed ahead: one pass notes where each type starts,
 //! and names are compared in place. Types are followed by their ids. Writing BTF is `bpf::btf_writer`'s.
 
+mod names;
 mod parts;
+
+pub use names::Variable;
 
 use core::cell::{OnceCell, RefCell};
 use std::borrow::Cow;

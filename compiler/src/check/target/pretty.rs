@@ -4,11 +4,11 @@
 //! the statement it stands in, under a `try` of its own, so that the reads can be made where the probe stands wherever
 //! the text is put together; where one fails the text is `ERROR`.
 
-use super::{Step, scalar};
+use super::{Step, memory_of, scalar};
 use crate::check::builder::Builder;
 use crate::check::format;
 use crate::hir::{Compare, Expr, ExprKind, Local, LocalId, Stmt, StmtKind, Target, Type};
-use crate::intrinsic;
+use crate::intrinsic::{self, Memory};
 use crate::kernel::btf::{self, Btf, Kind, TypeId};
 use tapster_lang::Span;
 
@@ -65,7 +65,7 @@ impl Builder<'_, '_> {
             Kind::Ptr => self.show_pointer(btf, step, ty.target(), top, depth, to)?,
             Kind::Array if is_chars(btf, innermost(btf, id)) && (top || to.deep) => {
                 let address = super::address(step.value, to.span);
-                self.show_text(address, to);
+                self.show_text(address, memory_of(step.ty), to);
             }
             Kind::Array if top || to.deep => self.show_array(btf, Step { ty: innermost(btf, id), ..step }, depth, to),
             Kind::Array => to.text.push_str("[...]"),
@@ -109,8 +109,9 @@ impl Builder<'_, '_> {
     ) -> Option<()> {
         let (pointee, kind) = btf.strip(target).map(|(id, ty)| (id, ty.kind()))?;
         if is_chars(btf, pointee) {
+            let memory = memory_of(step.ty);
             let value = self.value(btf, step, to.span)?;
-            self.show_text(value, to);
+            self.show_text(value, memory, to);
         } else if top && kind == Kind::FuncProto {
             self.show_value(btf, step, "<function>:%p", to);
         } else if top && kind != Kind::Void && depth < NESTING_MAX {
@@ -131,8 +132,9 @@ impl Builder<'_, '_> {
         Some(Step { value, ty: target, is_address: true, typed: step.typed && kept })
     }
 
-    /// A string of the kernel or, where it has none there, of the process; the address where neither has one.
-    fn show_text(&mut self, address: Expr, to: &mut Pretty) {
+    /// A string of the kernel or, where it has none there, of the process, as that of a process's own is; the address
+    /// where there is none.
+    fn show_text(&mut self, address: Expr, memory: Memory, to: &mut Pretty) {
         let span = to.span;
         let address = self.read(address, to);
         let (text, found) = (self.hidden("text", span), self.hidden("found", span));
@@ -144,8 +146,11 @@ impl Builder<'_, '_> {
         let nothing = vec![set(found, Expr::long(0, span), span)];
         let process = StmtKind::Try { body: attempt("user_string"), message: None, catch: nothing };
         let process = vec![Stmt { kind: process, span }];
-        let kernel = StmtKind::Try { body: attempt("kernel_string"), message: None, catch: process };
-        to.reads.push(Stmt { kind: kernel, span });
+        let kernel = StmtKind::Try { body: attempt("kernel_string"), message: None, catch: process.clone() };
+        match memory {
+            Memory::Kernel => to.reads.push(Stmt { kind: kernel, span }),
+            Memory::User => to.reads.extend(process),
+        }
         let quote = intrinsic::find("string_quoted").expect("it is in the table");
         let quoted = Expr::new(ExprKind::Intrinsic(quote, vec![local(text, Type::String, span)]), span);
         let number = format::parse(b"0x%x", span).expect("a good format");

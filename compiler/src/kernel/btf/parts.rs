@@ -105,7 +105,7 @@ impl<'a> Type<'a> {
         })
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         (self.info & 0xffff) as usize
     }
 
