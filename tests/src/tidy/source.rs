@@ -3,6 +3,7 @@
 //! Comments are blanked and strings kept, so that a rule about code does not read prose. What stands behind
 //! `#[cfg(test)]`, in a `tests` folder or in a `tests.rs` counts as test code.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,11 @@ pub struct SourceFile {
 }
 
 const SUFFIXES: &[&str] = &[".rs", ".toml", ".md", ".stp", ".sh", ".pest", ".ci/run"];
-const SKIPPED: &[&str] = &["target", ".git"];
+
+/// Whether a folder is not the house's: what cargo makes beside a manifest, and git's.
+fn is_skipped(folder: &Path, name: &OsStr) -> bool {
+    name == ".git" || name == "target" && folder.join("Cargo.toml").is_file()
+}
 
 impl Tree {
     /// Reads the workspace.
@@ -60,7 +65,7 @@ impl Tree {
 fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
-        if path.is_dir() && !SKIPPED.iter().any(|skipped| name == *skipped) {
+        if path.is_dir() && !is_skipped(folder, &name) {
             walk(&path, paths);
         } else if path.is_file() {
             paths.push(path);
