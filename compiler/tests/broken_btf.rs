@@ -5,7 +5,7 @@ mod common;
 use common::world::Small;
 use std::time::{Duration, Instant};
 use tapster_compiler::check::Options;
-use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, World};
+use tapster_compiler::world::World;
 use tapster_lang::preprocess::Environment;
 
 const SCRIPT: &[u8] = b"function up(task) { return task->parent } \
@@ -21,58 +21,6 @@ const SCRIPT: &[u8] = b"function up(task) { return task->parent } \
 /// Blobs that are tried.
 const ROUNDS: usize = 6_000;
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// The small machine with another blob.
-struct Broken {
-    small: Small,
-    btf: Vec<u8>,
-}
-
-impl World for Broken {
-    fn release(&self) -> &str {
-        self.small.release()
-    }
-
-    fn btf(&self, module: &str) -> Option<&[u8]> {
-        (module == "vmlinux").then_some(&self.btf)
-    }
-
-    fn features(&self) -> Features {
-        self.small.features()
-    }
-
-    fn offers(&self, rung: Rung, function: &str, id: u32) -> Result<(), Refusal> {
-        self.small.offers(rung, function, id)
-    }
-
-    fn offers_uprobe_multi(&self) -> Result<(), Refusal> {
-        self.small.offers_uprobe_multi()
-    }
-
-    fn file(&self, _: &str) -> Option<&[u8]> {
-        None
-    }
-
-    fn executable(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn program_of(&self, _: u32) -> Option<String> {
-        None
-    }
-
-    fn library(&self, _: &str, _: &[String]) -> Option<String> {
-        None
-    }
-
-    fn has_unmerged_slab_cache(&self, _: &str) -> bool {
-        false
-    }
-
-    fn slab_caches(&self) -> Option<Vec<SlabCache>> {
-        None
-    }
-}
 
 /// Numbers that look random and are the same each time (Marsaglia, "Xorshift RNGs").
 struct Random(u64);
@@ -110,7 +58,7 @@ fn broken_types_are_survived() {
         let mut random = Random(0x2545_f491_4f6c_dd1d);
         let (mut compiled, mut refused) = (0, 0);
         for round in 0..ROUNDS {
-            let world = Broken { small: Small::new(), btf: random.spoil(&good) };
+            let world = Small::with(random.spoil(&good));
             let start = Instant::now();
             // A member that is not there is asked for now and then.
             let script = String::from_utf8(SCRIPT.to_vec()).expect("it is ASCII");

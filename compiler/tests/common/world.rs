@@ -134,6 +134,11 @@ const FUNC_PROTO: u32 = 13;
 
 #[allow(dead_code, reason = "not everybody who includes this file needs both machines")]
 impl Small {
+    /// The machine with another blob.
+    pub fn with(btf: Vec<u8>) -> Small {
+        Small { btf }
+    }
+
     /// The machine.
     pub fn new() -> Small {
         let mut types = Types::default();
