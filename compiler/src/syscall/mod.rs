@@ -123,10 +123,12 @@ impl Slots {
     /// Those of a call.
     pub fn of(call: &Call) -> Slots {
         let mut slots = Slots::default();
+        // One structure is read as words: data beside one is read as a string.
+        let has_structure = call.params.iter().any(|param| matches!(param.kind, Kind::Structure(_)));
         let mut texts = slots.texts.into_iter().enumerate();
         for (nth, param) in (1..).zip(&call.params) {
             match param.kind {
-                Kind::Text => {
+                Kind::Text | Kind::Data if param.kind == Kind::Text || has_structure => {
                     if let Some((text, _)) = texts.next() {
                         slots.texts[text] = nth;
                     }

@@ -79,6 +79,8 @@ fn main() {
     let socket = call(libc::SYS_socket, &[libc::AF_INET.into(), socket.into(), 0]);
     let address: [u8; 16] = [2, 0, 0, 9, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
     call(libc::SYS_connect, &[socket, address.as_ptr() as i64, 16]);
+    let datagram = text("a datagram");
+    call(libc::SYS_sendto, &[socket, at(&datagram), 10, 0, 0, 0]);
     let pause = [0_i64, 1_500_000];
     call(libc::SYS_nanosleep, &[pause.as_ptr() as i64, 0]);
     let (read, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);

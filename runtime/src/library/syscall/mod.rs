@@ -108,6 +108,10 @@ fn argument<'a>(call: &Call, slots: Slots, nth: usize, args: &impl Arguments<'a>
         Kind::Data if usize::from(slots.words) == nth => {
             return structure::describe(b"data", args.long(nth + 1), &read(value, args, 11));
         }
+        Kind::Data if usize::from(slots.texts[0]) == nth && args.long(7) >= 0 => {
+            let (count, string) = (usize::try_from(args.long(nth + 1)).unwrap_or(usize::MAX), args.text(8));
+            return text::escape(&string[..string.len().min(count)], structure::DATA, true);
+        }
         Kind::Structure(name) if usize::from(slots.words) == nth => {
             return structure::describe(name.as_bytes(), 0, &read(value, args, 11));
         }

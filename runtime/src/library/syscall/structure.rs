@@ -17,7 +17,7 @@ pub struct Read<'a> {
 }
 
 /// Bytes of data that are shown, with the quotes (SystemTap's `syscall_string_trunc`).
-const DATA: usize = 50;
+pub const DATA: usize = 50;
 
 /// A structure of this kind, or data of so many bytes.
 pub fn describe(kind: &[u8], count: i64, read: &Read) -> Vec<u8> {
