@@ -100,6 +100,10 @@ struct CommandLine {
     #[arg(long)]
     suppress_handler_errors: bool,
 
+    /// Say at the end how often each probe was hit and missed, and what that took
+    #[arg(short = 't')]
+    timing: bool,
+
     /// Compile what has no effect, too
     #[arg(short = 'u')]
     unoptimized: bool,
@@ -222,6 +226,8 @@ pub struct Options {
     pub goal: Goal,
     /// How long to run.
     pub timeout: Option<Duration>,
+    /// Say at the end how often probes were hit, and what that took.
+    pub timing: bool,
     /// Any loss is a failure.
     pub strict: bool,
     /// Say no warnings.
@@ -297,6 +303,7 @@ fn options(line: CommandLine) -> Result<Options, String> {
             None => goal(line.emit, line.last_pass.as_deref(), line.no_load)?,
         },
         timeout: line.timeout.as_deref().map(seconds).transpose()?,
+        timing: line.timing,
         strict: line.strict,
         no_warnings: line.no_warnings,
         warnings_are_errors: line.warnings_are_errors,

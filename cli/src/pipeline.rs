@@ -200,6 +200,7 @@ fn run_image(
     let places = Rc::clone(&sources);
     let session = tapster_runtime::Options {
         verbose: options.verbose[Pass::Run.index()],
+        timing: options.timing,
         strict: options.strict,
         timeout: options.timeout,
         errors_max: options.errors_max,

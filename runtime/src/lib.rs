@@ -41,6 +41,7 @@ pub mod symbol;
 pub mod sys;
 pub mod table;
 pub mod timer;
+mod timing;
 pub mod walk;
 pub mod world;
 

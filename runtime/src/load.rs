@@ -49,6 +49,9 @@ pub enum LoadError {
     /// Attaching.
     #[error("cannot attach {probe} as {place} ({}): {cure}", errno_name(.source))]
     Attach { probe: String, place: String, cure: &'static str, source: io::Error },
+    /// Counting for `-t`.
+    #[error("the kernel does not count what programs take ({}): -t needs Linux 5.8 and CAP_SYS_ADMIN", errno_name(.source))]
+    Timing { source: io::Error },
     /// The session's own machinery.
     #[error("cannot wait for signals ({})", errno_name(.source))]
     Signals { source: io::Error },

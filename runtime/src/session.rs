@@ -17,10 +17,11 @@ use crate::loss::{self, Missed};
 use crate::output::Output;
 use crate::run::Run;
 use crate::runner::Runner;
-use crate::sys::bpf;
+use crate::sys::bpf::{self, ProgramStats};
 use crate::sys::process;
 use crate::sys::wait::{self, Signals};
 use crate::timer::Timers;
+use crate::timing::Timing;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,6 +37,8 @@ const SKIPPED_SAID: usize = 10;
 pub struct Options {
     /// Says what is attached where and why, from 1 on.
     pub verbose: u32,
+    /// Says at the end how often programs ran and what that took.
+    pub timing: bool,
     /// Any loss makes the exit code 1.
     pub strict: bool,
     /// Ends the run, as `exit()` does.
@@ -62,6 +65,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             verbose: 0,
+            timing: false,
             strict: false,
             timeout: None,
             errors_max: 0,
@@ -120,6 +124,7 @@ struct Core {
     runner: Runner,
     missed: Vec<Missed>,
     verbose: u32,
+    timing: Timing,
     strict: bool,
     timeout: Option<Duration>,
     started: Instant,
@@ -143,6 +148,8 @@ impl Session {
         process::rename(c"stapio");
         let signals = Signals::collect().map_err(|source| LoadError::Signals { source })?;
         let loaded = load::load(&image)?;
+        let timing = if options.timing { Timing::start() } else { Ok(Timing::default()) };
+        let timing = timing.map_err(|source| LoadError::Timing { source })?;
         let rings = Rings::open(&image, &loaded.maps)?;
         let (mut run, programs) = Run::new(image, loaded, Output::new(options.out, options.err), signals);
         run.target = options.target;
@@ -153,6 +160,7 @@ impl Session {
             runner: Runner::new(run, options.errors_max, options.suppress_errors, options.place),
             missed: Vec::new(),
             verbose: options.verbose,
+            timing,
             strict: options.strict,
             timeout: options.timeout,
             started: options.started,
@@ -261,6 +269,8 @@ impl Over {
         let (image, run) = (&core.runner.run.image, &core.runner.run);
         let losses = loss::warnings(image, |number| run.loss(number), &core.missed, run.globals.failures());
         losses.iter().for_each(|loss| core.runner.run.output.warn(loss));
+        let report = core.timing.report(&core.runner.run.image.programs, &core.missed);
+        report.iter().for_each(|line| core.runner.run.output.note(line));
         let failed =
             core.runner.has_failed() || core.runner.run.output.has_failed() || core.strict && !losses.is_empty();
         let failed = failed || core.command_failed;
@@ -340,9 +350,11 @@ impl Core {
 
     fn count_missed(&mut self) {
         let kprobe = self.attached.missed();
-        let recursion = |program: &OwnedFd| bpf::program_stats(program.as_fd()).unwrap_or_default().recursion_misses;
-        let both = self.programs.iter().zip(kprobe);
-        self.missed = both.map(|(program, kprobe)| Missed { recursion: recursion(program), kprobe }).collect();
+        let stats = |program: &OwnedFd| bpf::program_stats(program.as_fd()).unwrap_or_default();
+        let stats: Vec<ProgramStats> = self.programs.iter().map(stats).collect();
+        let both = stats.iter().zip(kprobe);
+        self.missed = both.map(|(stats, kprobe)| Missed { recursion: stats.recursion_misses, kprobe }).collect();
+        self.timing.take(stats.into_iter());
     }
 
     /// Runs the handlers that `order` picks, until `stop` or the user has had enough.

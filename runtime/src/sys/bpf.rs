@@ -388,6 +388,14 @@ pub fn run_once(program: BorrowedFd<'_>) -> io::Result<()> {
     bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr).map(drop)
 }
 
+/// Has the kernel count the runs of all programs, and what they take, as long as the descriptor is there (Linux 5.8).
+pub fn enable_stats() -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    // `BPF_STATS_RUN_TIME` is 0.
+    attr.enable_stats.type_ = 0;
+    bpf_fd(bpf_cmd::BPF_ENABLE_STATS, &mut attr)
+}
+
 /// What the kernel counts of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgramStats {
@@ -395,6 +403,8 @@ pub struct ProgramStats {
     pub recursion_misses: u64,
     /// Runs; only counted while somebody has enabled statistics.
     pub run_count: u64,
+    /// Nanoseconds that they took, likewise.
+    pub run_nanoseconds: u64,
     /// Instructions the verifier went through (Linux 5.16).
     pub verified_insns: u32,
     /// The kernel's number of it.
@@ -413,6 +423,7 @@ pub fn program_stats(program: BorrowedFd<'_>) -> io::Result<ProgramStats> {
     Ok(ProgramStats {
         recursion_misses: info.recursion_misses,
         run_count: info.run_cnt,
+        run_nanoseconds: info.run_time_ns,
         verified_insns: info.verified_insns,
         id: info.id,
     })
