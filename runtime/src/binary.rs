@@ -6,8 +6,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where libraries lie that the linker's configuration does not name (ld.so(8)).
-const LIBRARY_FOLDERS: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
+/// Where libraries lie that the linker's configuration does not name (ld.so(8)); Debian's linker has its own.
+#[cfg(target_arch = "x86_64")]
+const LIBRARY_FOLDERS: &[&str] =
+    &["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
+/// See above.
+#[cfg(target_arch = "aarch64")]
+const LIBRARY_FOLDERS: &[&str] =
+    &["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 /// The linker's configuration.
 const LINKER_CONFIGURATION: &str = "/etc/ld.so.conf";
 /// Files that include others, each within the one before.

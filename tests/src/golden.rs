@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::case::words;
+use crate::facts::{Fact, Facts};
 use crate::job::Env;
 use crate::process::Running;
 
@@ -22,6 +23,18 @@ pub fn name(script: &Path) -> String {
     format!("golden/{}", script.file_stem().unwrap_or_default().to_string_lossy())
 }
 
+/// Why a script cannot be tried here.
+pub fn obstacle(script: &Path, facts: &Facts) -> Option<String> {
+    let text = fs::read_to_string(script).unwrap_or_default();
+    if !text.contains("probe process(") {
+        return None;
+    }
+    // The program that was traced when it was recorded.
+    let program = text.split("process(\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    let missing = (!Path::new(program).exists()).then(|| format!("{program} is not installed"));
+    missing.or_else(|| [Fact::Live, Fact::TpBtf].into_iter().find_map(|fact| facts.lacks(fact).map(str::to_owned)))
+}
+
 /// Runs a script as it was run when its output was recorded, and compares.
 pub fn run(script: &Path, env: &Env) -> Result<(), String> {
     let recorded = |extension: &str| {
@@ -35,7 +48,12 @@ pub fn run(script: &Path, env: &Env) -> Result<(), String> {
         line.map_or_else(|| Ok(Vec::new()), words)
     };
     let mut command = env.command();
-    command.current_dir(folder).args(header("//stapargs:")?).arg(file).args(header("//scriptargs:")?);
+    command
+        .current_dir(folder)
+        .args(header("//stapargs:")?)
+        .args(header("//runargs:")?)
+        .arg(file)
+        .args(header("//scriptargs:")?);
     let running = Running::start(&mut command).map_err(|error| error.to_string())?;
     let printed = running.finish(Duration::from_secs(20))?;
     let exit: i32 = recorded("rc")?.trim().parse().map_err(|error| format!("exit code: {error}"))?;

@@ -151,7 +151,8 @@ impl Job {
                 &case.needs
             }
             What::Scenario(scenario) => scenario.needs,
-            What::Golden(_) | What::Unreadable(_) => &[],
+            What::Golden(script) => return golden::obstacle(script, facts),
+            What::Unreadable(_) => &[],
         };
         let rung = self.rung.map(Fact::Rung);
         needs.iter().copied().chain(rung).find_map(|fact| facts.lacks(fact).map(str::to_owned))

@@ -68,6 +68,10 @@ pub struct Asked<'p> {
     pub file: Option<&'p str>,
     /// Lines, first and last.
     pub lines: Option<(u64, u64)>,
+    /// The lines are counted from the function's.
+    pub relative: bool,
+    /// All lines, `:*`.
+    pub every_line: bool,
     /// Where to stand.
     pub moment: Moment,
     /// Where the script says it.
@@ -78,14 +82,23 @@ impl<'p> Asked<'p> {
     /// Reads the n-th part of a point and what follows it.
     pub fn read(point: &'p ProbePoint, nth: usize) -> Result<Asked<'p>, Diagnostic> {
         let (text, at) = text(&point.components[nth])?;
-        let moment = Moment::after(point, nth + 1)?;
+        Asked::parse(text, at, Moment::after(point, nth + 1)?)
+    }
+
+    /// Reads `NAME[@FILE[:LINES|+LINES]]`.
+    pub fn parse(text: &'p str, at: Span, moment: Moment) -> Result<Asked<'p>, Diagnostic> {
         let (name, rest) = text.split_once('@').map_or((text, None), |(name, rest)| (name, Some(rest)));
-        let (file, lines) = match rest.map(|rest| rest.rsplit_once(':').unwrap_or((rest, "*"))) {
-            None => (None, None),
-            Some((file, "*")) => (Some(file), None),
-            Some((file, lines)) => (Some(file), Some(range(lines).ok_or_else(|| no_lines(lines, at))?)),
+        let blank = Asked { text, name, file: rest, lines: None, relative: false, every_line: false, moment, at };
+        let (relative, split) = match rest.map(|rest| (rest.rsplit_once(':'), rest.rsplit_once('+'))) {
+            Some((Some(split), _)) => (false, split),
+            Some((None, Some(split))) if range(split.1).is_some() => (true, split),
+            _ => return Ok(blank),
         };
-        Ok(Asked { text, name, file, lines, moment, at })
+        let (file, lines) = (Some(split.0), split.1);
+        match lines {
+            "*" => Ok(Asked { file, every_line: true, ..blank }),
+            _ => Ok(Asked { file, lines: Some(range(lines).ok_or_else(|| no_lines(lines, at))?), relative, ..blank }),
+        }
     }
 
     /// Whether only debug information can tell.

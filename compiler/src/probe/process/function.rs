@@ -121,11 +121,19 @@ fn of_function(
 
 /// The parameters that are somewhere as the function begins.
 fn parameters(debug: &Debug, function: &dwarf::Function, start: Instruction, types: &mut Types) -> Vec<Arg> {
-    let arg = |(name, place)| {
-        let (source, ty) = (debug.locate(place, start)?, types.number(debug.type_of(place)));
-        Some(Arg { name, ty, source, typed: false, words: 1 })
-    };
-    debug.parameters(function.place).into_iter().filter_map(arg).collect()
+    let found = debug.parameters(function.place).into_iter();
+    found.filter_map(|variable| variable_at(debug, variable, start, types)).collect()
+}
+
+/// A variable where it is at an instruction; `None` where it is nowhere.
+pub fn variable_at(
+    debug: &Debug,
+    (name, place): (String, dwarf::Place),
+    at: Instruction,
+    types: &mut Types,
+) -> Option<Arg> {
+    let (source, ty) = (debug.locate(place, at)?, types.number(debug.type_of(place)));
+    Some(Arg { name, ty, source, typed: false, words: 1 })
 }
 
 /// `.plt`, `.plt("NAME")`, with `.return`: where the file calls functions of others.

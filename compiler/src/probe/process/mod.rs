@@ -10,6 +10,7 @@ mod life;
 mod mark;
 mod operand;
 mod register;
+mod statement;
 mod types;
 mod value;
 mod who;
@@ -20,9 +21,8 @@ use tapster_lang::ast::ProbePoint;
 use who::Who;
 
 /// What may follow the program.
-const VERBS: &[&str] = &["begin", "end", "function", "library", "mark", "plt", "provider", "syscall", "thread"];
-/// What may follow one day.
-const MISSING: &[&str] = &["statement"];
+const VERBS: &[&str] =
+    &["begin", "end", "function", "library", "mark", "plt", "provider", "statement", "syscall", "thread"];
 
 /// A point of a program.
 pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver<'a>) -> Sites {
@@ -52,15 +52,13 @@ pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver<'a>) -> Sites {
 /// A point in a file, from its n-th part on.
 fn part<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut Resolver<'a>) -> Sites {
     let Some(verb) = point.components.get(nth) else {
-        return Err(mismatch(point, nth, ["function", "mark", "plt", "provider"]));
+        return Err(mismatch(point, nth, ["function", "mark", "plt", "provider", "statement"]));
     };
     match verb.name.name.as_str() {
         "function" => function::resolve(binary, point, nth, resolver),
+        "statement" => statement::resolve(binary, point, nth, resolver),
         "plt" => function::stubs(binary, point, nth, resolver),
         "mark" | "provider" => mark::resolve(binary, point, nth, resolver),
-        missing if MISSING.contains(&missing) => {
-            Err(unsupported(&format!("`.{missing}` probes of processes"), verb.name.span))
-        }
         "insn" => Err(unsupported("probes of every instruction", verb.name.span)),
         _ => Err(mismatch(point, nth, VERBS.iter().copied())),
     }

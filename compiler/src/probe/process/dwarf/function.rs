@@ -144,4 +144,34 @@ impl<'d> Debug<'d> {
     pub fn instruction(&self, function: &Function, address: u64) -> Instruction {
         Instruction { function: function.frame.0, entry: function.frame.1, address }
     }
+
+    /// Variables of a function that are known at an address, those of inner blocks first.
+    pub fn variables(&self, function: Place, address: u64) -> Vec<(String, Place)> {
+        let mut found: Vec<(String, Place)> = Vec::new();
+        let mut blocks = vec![function];
+        while let Some(block) = blocks.pop() {
+            let mut own = Vec::new();
+            for (place, tag) in self.children(block) {
+                match tag {
+                    constants::DW_TAG_variable => own.extend(self.name(place).map(|name| (name, place))),
+                    constants::DW_TAG_lexical_block if self.covers(place, address) => blocks.push(place),
+                    _ => {}
+                }
+            }
+            found.splice(0..0, own);
+        }
+        found
+    }
+
+    /// Whether an entry has code at an address.
+    fn covers(&self, place: Place, address: u64) -> bool {
+        let ranges = self.entry(place).and_then(|entry| self.dwarf.die_ranges(self.unit(place), &entry).ok());
+        let Some(mut ranges) = ranges else { return false };
+        while let Ok(Some(range)) = ranges.next() {
+            if (range.begin..range.end).contains(&address) {
+                return true;
+            }
+        }
+        false
+    }
 }
