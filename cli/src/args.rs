@@ -68,6 +68,10 @@ struct CommandLine {
     #[arg(short = 'g')]
     guru: bool,
 
+    /// Take library files (`.stp`, `.stpm`) of this folder where a script uses names that are not ours
+    #[arg(short = 'I', value_name = "FOLDER", action = clap::ArgAction::Append)]
+    tapsets: Vec<String>,
+
     /// Run this program when all probes stand, and end with it; target() is its process id
     #[arg(short = 'c', value_name = "COMMAND")]
     command: Option<String>,
@@ -216,6 +220,8 @@ pub struct Options {
     pub command: Option<command::CommandLine>,
     /// `-g`
     pub guru: bool,
+    /// Folders of library files.
+    pub tapsets: Vec<String>,
     /// Run-time errors that do not end the run.
     pub errors_max: u32,
     /// Run-time errors are only counted.
@@ -295,6 +301,7 @@ fn options(line: CommandLine) -> Result<Options, String> {
         },
         command: line.command.as_deref().map(command::CommandLine::parse),
         guru: line.guru,
+        tapsets: line.tapsets,
         errors_max: 0,
         suppress_errors: line.suppress_handler_errors,
         verbose: verbosity(line.verbose, &line.verbose_passes)?,

@@ -14,6 +14,9 @@ pub fn explain(topic: &str) -> ExitCode {
         let params: Vec<&str> = found.params.iter().map(|ty| ty.name()).collect();
         return print(&format!("{}:{} ({})\n\n{}", found.name, found.result.name(), params.join(", "), found.doc));
     }
+    if let Some(text) = tapster_compiler::library::explain(topic) {
+        return print(&text);
+    }
     let near = tapster_compiler::suggest::nearest(topic, codes().chain(intrinsic::INTRINSICS.iter().map(|i| i.name)));
     let hint = if near.is_empty() { String::new() } else { format!(" (near: {})", near.join(", ")) };
     let _ = writeln!(std::io::stderr(), "error: nothing is known of '{topic}'{hint}");

@@ -8,6 +8,7 @@ mod limits;
 mod passes;
 mod pipeline;
 mod report;
+mod tapset;
 
 use std::process::ExitCode;
 use std::time::Instant;

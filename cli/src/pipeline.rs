@@ -3,6 +3,7 @@
 use crate::args::{Goal, Options, Source};
 use crate::passes::{Pass, Passes};
 use crate::report::Reporter;
+use crate::tapset;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -144,13 +145,17 @@ fn parse_scripts(
         arch: std::env::consts::ARCH,
         ..Environment::default()
     };
-    let macros = library::macros(text, sources, &environment).map_err(|all| reporter.all(&all, sources))?;
+    let extras = tapset::read(&options.tapsets);
+    let macros =
+        library::extra_macros(text, &extras, sources, &environment).map_err(|all| reporter.all(&all, sources))?;
     let parsed = parse(file, sources, &environment, &macros).map_err(|all| {
         reporter.parse_errors(&all, sources);
         Failed
     })?;
     reporter.warn(&parsed.warnings, sources)?;
     let mut scripts = vec![parsed.script];
+    library::extend(&mut scripts, &extras, sources, &environment, &macros)
+        .map_err(|all| reporter.all(&all, sources))?;
     library::complete(&mut scripts, sources, &environment, &macros).map_err(|all| reporter.all(&all, sources))?;
     Ok(scripts)
 }

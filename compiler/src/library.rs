@@ -65,6 +65,121 @@ pub fn complete(
     Ok(())
 }
 
+/// What is said of a function of the library: its signatures, each behind what stands before it.
+pub fn explain(name: &str) -> Option<String> {
+    let (_, text) = FILES[usize::from(file_of(name)?)];
+    let mut said = String::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(rest) = line.strip_prefix("function ") else { continue };
+        if !rest.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '('])) {
+            continue;
+        }
+        let start = lines[..at].iter().rposition(|line| line.starts_with("/**")).unwrap_or(at);
+        let comment = lines[start..at]
+            .iter()
+            .map(|line| line.trim_start_matches("/**").trim_end_matches("*/").trim().trim_start_matches('*').trim());
+        let comment: Vec<&str> = comment.collect();
+        said.push_str(&format!("{}\n\n{}\n\n", rest.trim_end_matches(['{', ' ']), comment.join("\n").trim()));
+    }
+    (!said.is_empty()).then(|| said.trim_end().to_owned())
+}
+
+/// The functions of the library that scripts may call, by name.
+pub fn functions() -> impl Iterator<Item = &'static str> {
+    INDEX.iter().map(|(name, _)| *name).filter(|name| !name.starts_with(['_', '@']) && explain(name).is_some())
+}
+
+/// A file of a library that the user brings along.
+#[derive(Debug)]
+pub struct Extra {
+    name: String,
+    text: Vec<u8>,
+    /// What it defines, macros with their `@`.
+    names: Vec<String>,
+}
+
+impl Extra {
+    /// A file with its text.
+    pub fn new(name: String, text: Vec<u8>) -> Extra {
+        let names = String::from_utf8_lossy(&text).lines().flat_map(defined_in).collect();
+        Extra { name, text, names }
+    }
+
+    /// Whether it holds macros alone.
+    fn is_macros(&self) -> bool {
+        self.name.ends_with(".stpm")
+    }
+}
+
+/// Names that a line defines: of functions, globals and macros, and the first parts of aliases.
+fn defined_in(line: &str) -> Vec<String> {
+    let line = line.trim_start().trim_start_matches("@__private30").trim_start();
+    let line = line.strip_prefix("private ").unwrap_or(line).trim_start();
+    let name = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    };
+    match line.split_once(char::is_whitespace) {
+        Some(("@define", rest)) => vec![format!("@{}", name(rest))],
+        Some(("function" | "probe", rest)) => vec![name(rest)],
+        Some(("global", rest)) => rest.split(',').map(name).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Adds the macros of the user's library, and those of ours that its files use.
+pub fn extra_macros(
+    text: &[u8],
+    extras: &[Extra],
+    sources: &mut SourceMap,
+    environment: &Environment,
+) -> Result<Macros, Vec<Diagnostic>> {
+    let mut all = text.to_vec();
+    extras.iter().for_each(|extra| all.extend_from_slice(&extra.text));
+    let mut known = macros(&all, sources, environment)?;
+    for extra in extras.iter().filter(|extra| extra.is_macros()) {
+        // A macro of ours stands for the same one there.
+        if !extra.names.iter().any(|name| known.contains(name.trim_start_matches('@'))) {
+            let id = sources.add_bytes(extra.name.clone(), &extra.text);
+            known.add_file(id, sources, environment)?;
+        }
+    }
+    Ok(known)
+}
+
+/// Adds the files of the user's library that scripts need. What ours has is taken from ours.
+pub fn extend(
+    scripts: &mut Vec<Script>,
+    extras: &[Extra],
+    sources: &mut SourceMap,
+    environment: &Environment,
+    macros: &Macros,
+) -> Result<(), Vec<Diagnostic>> {
+    let environment = Environment { user_script: false, ..*environment };
+    let mut taken = vec![false; extras.len()];
+    let mut looked_at = 0;
+    while looked_at < scripts.len() {
+        let own = defined(&scripts[..]);
+        let mut wanted = Vec::new();
+        uses(&scripts[looked_at], &mut |name| {
+            let is_ours = file_of(name).is_some() || crate::intrinsic::find(name).is_some() || own.contains(name);
+            let mut with_name = (0..extras.len()).filter(|at| extras[*at].names.iter().any(|known| known == name));
+            if !is_ours
+                && let Some(at) = with_name.next()
+                && !core::mem::replace(&mut taken[at], true)
+            {
+                wanted.push(at);
+            }
+        });
+        for at in wanted {
+            let id = sources.add_bytes(extras[at].name.clone(), &extras[at].text);
+            scripts.push(parse(id, sources, &environment, macros)?.script);
+        }
+        looked_at += 1;
+    }
+    Ok(())
+}
+
 fn file_of(name: &str) -> Option<u16> {
     INDEX.binary_search_by_key(&name, |(known, _)| known).ok().map(|at| INDEX[at].1)
 }
