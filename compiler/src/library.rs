@@ -90,6 +90,27 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
     INDEX.iter().map(|(name, _)| *name).filter(|name| !name.starts_with(['_', '@']) && explain(name).is_some())
 }
 
+/// `docs/tapset.md`: every function that scripts may call, by name.
+pub fn reference() -> String {
+    use crate::intrinsic::INTRINSICS;
+    let rows = INTRINSICS.iter().filter(|row| !row.name.starts_with('_')).map(|row| {
+        let params: Vec<&str> = row.params.iter().map(|ty| ty.name()).collect();
+        let result = if row.result.name() == "unknown" { String::new() } else { format!(":{}", row.result.name()) };
+        (row.name, format!("{}{result}({})\n\n{}", row.name, params.join(", "), row.doc))
+    });
+    let mut all: Vec<(&str, String)> = rows.collect();
+    all.extend(functions().filter_map(|name| Some((name, explain(name)?))));
+    all.sort();
+    let mut page = String::from(
+        "# The library's functions\n\nGenerated from the library; `tapster explain NAME` prints each of them. Do not edit.\n",
+    );
+    for (_, text) in all {
+        let (signature, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        page.push_str(&format!("\n## `{signature}`\n{}\n", rest.trim_end()));
+    }
+    page
+}
+
 /// A file of a library that the user brings along.
 #[derive(Debug)]
 pub struct Extra {
