@@ -36,6 +36,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("timer", timer::resolve),
     ("kernel", kernel),
     ("kprobe", kprobe::resolve),
+    ("module", module),
     ("perf", perf::resolve),
     ("process", process::resolve),
     ("syscall", syscall::resolve),
@@ -60,6 +61,11 @@ fn kernel(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
         Some("data") => perf::data(point, resolver),
         _ => Err(mismatch(point, 1, ["function", "trace", "data"])),
     }
+}
+
+/// `module("NAME").function("PATTERN")`: types and names of modules are not read.
+fn module(point: &ProbePoint, _: &mut Resolver) -> Sites {
+    Err(unsupported("probes of modules", point.components[0].name.span))
 }
 
 fn no_family<'a>(point: &ProbePoint, first: &str, aliases: impl Iterator<Item = &'a str>) -> Diagnostic {
