@@ -3,6 +3,7 @@
 //! A family is a file with one function, listed in [`FAMILIES`]. It answers with sites: where to stand and what a
 //! handler there can ask for. It asks the machine through [`World`]; attaching is the runtime's.
 
+mod foreign;
 mod function;
 mod kprobe;
 mod ladder;
@@ -39,6 +40,12 @@ const FAMILIES: &[(&str, Family)] = &[
     ("module", module),
     ("perf", perf::resolve),
     ("process", process::resolve),
+    ("python2", foreign::elsewhere),
+    ("python3", foreign::elsewhere),
+    ("java", foreign::elsewhere),
+    ("procfs", foreign::later),
+    ("input", foreign::later),
+    ("netfilter", foreign::later),
     ("syscall", syscall::resolve),
     ("nd_syscall", syscall::resolve),
     ("dw_syscall", syscall::resolve),
@@ -59,6 +66,7 @@ fn kernel(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
         Some("function") => function::resolve(point, resolver),
         Some("trace") => tracepoint::resolve(point, resolver),
         Some("data") => perf::data(point, resolver),
+        Some("mark") => foreign::mark(point),
         _ => Err(mismatch(point, 1, ["function", "trace", "data"])),
     }
 }
