@@ -57,9 +57,9 @@ impl Decided {
         expanded.choices.iter().any(before)
     }
 
-    /// Notes that a point stands somewhere.
-    pub fn take(&mut self, expanded: &Expanded) {
-        self.0.extend(expanded.choices.iter().filter(|choice| choice.sufficient));
+    /// Notes whether a point stands somewhere.
+    pub fn take(&mut self, expanded: &Expanded, stands: bool) {
+        self.0.extend(expanded.choices.iter().filter(|choice| choice.sufficient && stands));
     }
 }
 

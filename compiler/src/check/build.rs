@@ -50,9 +50,7 @@ fn build_once(scripts: &[Script], names: &Names, program: &mut Program, resolver
                         continue;
                     }
                     let sites = sites(&expanded.point, &aliases, resolver, cx);
-                    if !sites.is_empty() {
-                        decided.take(&expanded);
-                    }
+                    decided.take(&expanded, !sites.is_empty());
                     resolved += sites.len();
                     let written = Written { expanded: &expanded, point, probe, file };
                     place::place(&written, sites, (names, &mut instances), program, resolver, cx);
