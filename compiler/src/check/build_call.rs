@@ -81,7 +81,7 @@ impl Builder<'_, '_> {
             .label(name.span, "no such function");
         match did_you_mean(&name.name, known()) {
             Some(help) => error.help(help),
-            None => error.help("README.md lists the functions this version has"),
+            None => error.help("docs/tapset.md lists the functions of the library"),
         }
     }
 

@@ -41,6 +41,7 @@ mod target;
 mod unresolved;
 mod unseen;
 mod usage;
+mod variables;
 pub(crate) mod walk;
 
 use crate::hir;

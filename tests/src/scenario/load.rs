@@ -92,17 +92,20 @@ struct Traced {
 ///
 /// *What* a probe point stands for is judged by cases; here it is taken from Tapster, and judged is that each hit counts.
 fn events(lines: &[String]) -> Vec<Event> {
-    let event = |line: &String| {
-        let (rung, name) = line.trim_end().rsplit_once(": ")?.1.split_once(':')?;
+    let of_line = |line: &String| -> Vec<Event> {
+        let Some((rung, names)) = line.trim_end().rsplit_once(": ").and_then(|(_, place)| place.split_once(':')) else {
+            return Vec::new();
+        };
         match rung {
-            "fentry" | "kprobe" | "kprobe.multi" => Some(Event::Function(name.into())),
+            // Functions that share a program stand in one line.
+            "fentry" | "kprobe" | "kprobe.multi" => names.split(',').map(|name| Event::Function(name.into())).collect(),
             "tp_btf" | "raw_tp" | "tracepoint" => {
-                Some(Event::RawTracepoint(name.rsplit(':').next().unwrap_or(name).into()))
+                vec![Event::RawTracepoint(names.rsplit(':').next().unwrap_or(names).into())]
             }
-            _ => None,
+            _ => Vec::new(),
         }
     };
-    lines.iter().filter_map(event).collect()
+    lines.iter().flat_map(of_line).collect()
 }
 
 /// Traces a storm together with counters of the same events.
@@ -218,12 +221,13 @@ mod tests {
     fn verbose_lines_name_events() {
         let lines = [
             "note: kmem_cache_alloc on Linux 6.1: kmalloc_trace, which it was split into, probed too\n",
-            "kernel.function(\"kmem_cache_alloc\"): kprobe:kmem_cache_alloc_lru\n",
+            "kernel.function(\"kmem_cache_alloc\"): kprobe:kmem_cache_alloc_lru,kmem_cache_alloc_node\n",
             "kernel.trace(\"kmem_cache_alloc\"): tp_btf:kmem_cache_alloc\n",
             "kernel.function(\"kmem_cache_alloc\"): tracepoint:kmem:kmem_cache_alloc\n",
         ];
         let tracepoint = Event::RawTracepoint("kmem_cache_alloc".into());
-        let expected = [Event::Function("kmem_cache_alloc_lru".into()), tracepoint.clone(), tracepoint];
+        let [lru, node] = ["_lru", "_node"].map(|end| Event::Function(format!("kmem_cache_alloc{end}")));
+        let expected = [lru, node, tracepoint.clone(), tracepoint];
         assert_eq!(events(&lines.map(String::from)), expected);
     }
 
