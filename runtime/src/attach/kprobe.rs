@@ -4,7 +4,7 @@
 
 use super::{Link, Taken};
 use crate::sys::{link, perf};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,8 +24,20 @@ pub(super) fn attach(program: BorrowedFd<'_>, functions: &[String], at_return: b
 }
 
 fn attach_one(program: BorrowedFd<'_>, pmu: u32, function: &str, cookie: u64, at_return: bool) -> io::Result<Link> {
-    let event = perf::open_kprobe(pmu, &symbol(function)?, at_return)?;
+    let event = by_any_name(function, |symbol| perf::open_kprobe(pmu, symbol, at_return))?;
     at_event(program, event, cookie)
+}
+
+/// Tries a function's own name, then those that the compiler gives to what it has changed: BTF knows it by its own, the
+/// table of symbols need not.
+fn by_any_name<T>(function: &str, attach: impl Fn(&CStr) -> io::Result<T>) -> io::Result<T> {
+    const CHANGED: [&str; 3] = [".isra.0", ".constprop.0", ".part.0"];
+    let error = match attach(&symbol(function)?) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => error,
+        done => return done,
+    };
+    let changed = CHANGED.iter().map(|end| format!("{function}{end}"));
+    changed.filter_map(|name| symbol(&name).ok()).find_map(|name| attach(&name).ok()).ok_or(error)
 }
 
 /// Has a program run at an event; it is told the cookie.
@@ -55,7 +67,13 @@ pub(super) fn attach_multi(program: BorrowedFd<'_>, functions: &[String], at_ret
 /// The kernel takes all of a list or nothing, and does not say which it minds: halves are tried where some are bad.
 fn attach_some(program: BorrowedFd<'_>, all: &[CString], some: Range<usize>, at_return: bool, taken: &mut Taken) {
     let cookies: Vec<u64> = some.clone().map(|nth| nth as u64).collect();
-    let error = match link::link_kprobe_multi(program, &all[some.clone()], &cookies, at_return) {
+    let attached = match (&all[some.clone()], &cookies[..]) {
+        ([one], [_]) => by_any_name(&one.to_string_lossy(), |name| {
+            link::link_kprobe_multi(program, &[name.to_owned()], &cookies, at_return)
+        }),
+        (several, _) => link::link_kprobe_multi(program, several, &cookies, at_return),
+    };
+    let error = match attached {
         Ok(link) => return taken.take_all(some.len(), Link::plain(link)),
         Err(error) => error,
     };
