@@ -126,6 +126,11 @@ pub fn find(name: &str) -> Option<&'static Intrinsic> {
     INTRINSICS.iter().find(|intrinsic| intrinsic.name == name)
 }
 
+/// Whether there is a function with this name and so many parameters.
+pub fn takes(name: &str, params: usize) -> bool {
+    INTRINSICS.iter().any(|intrinsic| intrinsic.name == name && intrinsic.params.len() == params)
+}
+
 /// The function with this name and so many parameters; another of the name where there is none.
 pub fn find_taking(name: &str, params: usize) -> Option<&'static Intrinsic> {
     let fitting = |intrinsic: &&Intrinsic| intrinsic.name == name && intrinsic.params.len() == params;

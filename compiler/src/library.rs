@@ -2,6 +2,7 @@
 //!
 //! Only the files whose names a script uses are parsed, and then those whose names they use.
 
+use crate::intrinsic;
 use std::collections::HashSet;
 use tapster_lang::ast::{self, ExprKind, FunctionBody, Item, ProbePoint, Script};
 use tapster_lang::parse::parse;
@@ -260,6 +261,8 @@ fn named(e: &ast::Expr, name: &mut dyn FnMut(&str)) {
     match &e.kind {
         ExprKind::Var(var) => name(var),
         ExprKind::Index(array, _) | ExprKind::In(_, array) => name(&array.name),
+        // What the table has with so many parameters is not looked for in files: they have the other overloads.
+        ExprKind::Call(function, args) if intrinsic::takes(&function.name, args.len()) => {}
         ExprKind::Call(function, _) => name(&function.name),
         _ => {}
     }
