@@ -38,7 +38,7 @@ impl Files {
             }
         };
         let file = &self.0[nth];
-        let line = usize::try_from(number - 1).ok().and_then(|nth| file.lines.get(nth));
+        let line = usize::try_from(number.saturating_sub(1)).ok().and_then(|nth| file.lines.get(nth));
         Ok(line.map_or(&[], |line| &file.bytes[line.clone()]))
     }
 }

@@ -138,7 +138,7 @@ impl Tokens {
 /// The n-th word, from 1, with blanks and tabs around it.
 pub fn word(text: &[u8], number: i64) -> &[u8] {
     let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    usize::try_from(number - 1).ok().and_then(|nth| words.nth(nth)).unwrap_or_default()
+    usize::try_from(number.saturating_sub(1)).ok().and_then(|nth| words.nth(nth)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -375,13 +375,7 @@ impl Target for Kernel<'_> {
         (size, signed): (u8, bool),
         (fault, span): (Fault, Span),
     ) -> Value {
-        let reader = match memory {
-            Memory::Kernel => helper::PROBE_READ_KERNEL,
-            Memory::User => helper::PROBE_READ_USER,
-        };
-        let slot = code.slot(8);
-        let (to, from, bytes) = (code.pointer(slot), code.pointer(address), code.k(i64::from(size)));
-        let result = self.helper(code, reader, &[to, bytes, from]);
+        let (slot, from, result) = self.read_bytes(code, memory, address, size);
         self.check_read(code, result, from, fault, span);
         code.load_sized(slot, size, signed)
     }

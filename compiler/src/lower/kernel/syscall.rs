@@ -35,6 +35,24 @@ impl Kernel<'_> {
         Addr::at(code.call(namespace::PSEUDO, PTRCHK, &[base, offset, limit]))
     }
 
+    /// Reads up to eight bytes of memory: where they are now, where they were, and the helper's answer.
+    pub(super) fn read_bytes(
+        &mut self,
+        code: &mut Code,
+        memory: Memory,
+        address: Addr,
+        size: u8,
+    ) -> (Addr, Value, Value) {
+        let reader = match memory {
+            Memory::Kernel => helper::PROBE_READ_KERNEL,
+            Memory::User => helper::PROBE_READ_USER,
+        };
+        let slot = code.slot(8);
+        let (to, from, bytes) = (code.pointer(slot), code.pointer(address), code.k(i64::from(size)));
+        let result = self.helper(code, reader, &[to, bytes, from]);
+        (slot, from, result)
+    }
+
     /// Reads a number that may not be there.
     pub(super) fn peek_number(
         &mut self,
@@ -44,13 +62,7 @@ impl Kernel<'_> {
         size: u8,
         otherwise: i64,
     ) -> Value {
-        let reader = match memory {
-            Memory::Kernel => helper::PROBE_READ_KERNEL,
-            Memory::User => helper::PROBE_READ_USER,
-        };
-        let slot = code.slot(8);
-        let (to, from, bytes) = (code.pointer(slot), code.pointer(address), code.k(i64::from(size)));
-        let result = self.helper(code, reader, &[to, bytes, from]);
+        let (slot, _, result) = self.read_bytes(code, memory, address, size);
         let (failed, there) = (code.block(), code.block());
         let (done, number) = code.block_with();
         code.branch_if(IntCC::SignedLessThan, result, 0, failed, there);
