@@ -27,6 +27,7 @@ impl Running {
     pub fn start(command: &mut Command) -> io::Result<Running> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         die_with_parent(command);
+        command.process_group(0);
         let mut child = command.spawn()?;
         let (sender, stderr_lines) = channel();
         let mut stdout = child.stdout.take().expect("piped");
@@ -108,6 +109,9 @@ impl Running {
     }
 
     fn printed(&mut self, status: ExitStatus) -> Printed {
+        // What it started and left behind would keep the pipes open for ever.
+        // SAFETY: no memory is involved; the group is the child's own, see `start`.
+        unsafe { libc::kill(-(self.pid() as i32), libc::SIGKILL) };
         let join = |reader: Option<JoinHandle<String>>| reader.and_then(|r| r.join().ok()).unwrap_or_default();
         Printed {
             exit: status.code().unwrap_or_else(|| -status.signal().unwrap_or(0)),

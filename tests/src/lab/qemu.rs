@@ -23,15 +23,18 @@ pub struct Options {
     pub cpus: u32,
     /// Count instructions as nanoseconds, on one CPU: costs are then exact and repeatable.
     pub icount: bool,
-    /// Give up when nothing has been said for so long.
+    /// Give up when the job has said nothing for so long. Kernel messages do not count: a stalled CPU goes on complaining.
     pub silence: Duration,
+    /// Give up after so long in any case.
+    pub limit: Duration,
     /// Added to the kernel's command line.
     pub append: String,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { memory: 1024, cpus: 2, icount: false, silence: Duration::from_secs(120), append: String::new() }
+        let (silence, limit) = (Duration::from_secs(120), Duration::from_secs(900));
+        Options { memory: 1024, cpus: 2, icount: false, silence, limit, append: String::new() }
     }
 }
 
@@ -48,7 +51,7 @@ pub struct Said {
     pub status: Option<i32>,
 }
 
-/// Boots `kernel` with an initramfs and waits for its end, or until it stays silent for too long.
+/// Boots `kernel` with an initramfs and waits for its end, or until it stays silent or takes too long.
 pub fn boot(kernel: &Kernel, initramfs: &Path, options: &Options) -> io::Result<Said> {
     let scratch = Scratch::new()?;
     let ports = Ports::below(scratch.path());
@@ -57,29 +60,44 @@ pub fn boot(kernel: &Kernel, initramfs: &Path, options: &Options) -> io::Result<
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     die_with_parent(&mut command);
     let mut child = command.spawn().map_err(|e| io::Error::new(e.kind(), format!("qemu-system-x86_64: {e}")))?;
-    watch(&mut child, &ports, options.silence)?;
+    let gave_up = watch(&mut child, &ports, options)?;
     let mut said = ports.said();
     if said.status.is_none() {
+        said.console += &gave_up.map(|why| format!("[given up: {why}]\n")).unwrap_or_default();
         said.console += &read(&scratch.path().join("qemu"));
     }
     Ok(said)
 }
 
-/// Waits for QEMU, ends it when the ports stay silent or a status was given and the guest will not go.
-fn watch(child: &mut Child, ports: &Ports, silence: Duration) -> io::Result<()> {
-    let (mut size, mut since) = (0, Instant::now());
+/// A line for whoever reads along comes so often.
+const PROGRESS: Duration = Duration::from_secs(60);
+
+/// Waits for QEMU; ends it, and says why, when the job stays silent or takes too long, or when it gave a status and the
+/// guest will not go.
+fn watch(child: &mut Child, ports: &Ports, options: &Options) -> io::Result<Option<String>> {
+    let started = Instant::now();
+    let (mut size, mut since, mut reports) = (0, started, 1);
     while child.try_wait()?.is_none() {
         sleep(Duration::from_millis(20));
-        if ports.size() != size {
-            (size, since) = (ports.size(), Instant::now());
+        if ports.job_size() != size {
+            (size, since) = (ports.job_size(), Instant::now());
+        }
+        if started.elapsed() > PROGRESS * reports {
+            reports += 1;
+            eprintln!("lab: after {} s the guest is at {}", started.elapsed().as_secs(), ports.last_line());
         }
         // One guest in sixty hangs after its results.
-        let patience = if ports.said_status() { Duration::from_secs(3) } else { silence };
-        if since.elapsed() > patience {
-            child.kill()?;
-        }
+        let patience = if ports.said_status() { Duration::from_secs(3) } else { options.silence };
+        let why = match (since.elapsed() > patience, started.elapsed() > options.limit) {
+            (true, _) => format!("no word for {patience:?}"),
+            (_, true) => format!("not done after {:?}", options.limit),
+            (false, false) => continue,
+        };
+        child.kill()?;
+        child.wait()?;
+        return Ok(Some(why));
     }
-    Ok(())
+    Ok(None)
 }
 
 fn command(kernel: &Kernel, initramfs: &Path, options: &Options, ports: &Ports) -> Command {
@@ -133,8 +151,13 @@ impl Ports {
         ["console", "stdout", "stderr", "status"].map(|name| self.0.join(name))
     }
 
-    fn size(&self) -> u64 {
-        self.all().iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum()
+    /// How much the job has said: all but the console.
+    fn job_size(&self) -> u64 {
+        self.all()[1..].iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum()
+    }
+
+    fn last_line(&self) -> String {
+        read(&self.all()[1]).lines().last().unwrap_or("its beginning").into()
     }
 
     fn said_status(&self) -> bool {

@@ -1,12 +1,13 @@
 //! All jobs of one kernel in one boot.
 //!
 //! The runner in the guest (`src/bin/guest.rs`) tells its progress in lines ([`Event`]); when a guest hangs or dies, the
-//! job it was at is the suspect, and a second boot tries what is left, the suspect last. A job that takes the guest
+//! job it was at is the suspect, and another boot tries what is left, the suspect last. A job that takes the guest
 //! down twice has failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use super::image::{BIN, CASES, Image};
 use super::kernels::Kernel;
@@ -40,12 +41,18 @@ pub fn tools() -> Result<(), String> {
     READY.get_or_init(install).clone()
 }
 
+/// All boots of one kernel together take no longer than this; jobs that are left then have failed.
+const BUDGET: Duration = Duration::from_secs(900);
+
 /// Boots a kernel and runs these jobs; each gets a verdict.
 pub fn run(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<BTreeMap<String, Verdict>, String> {
+    let deadline = Instant::now() + BUDGET;
     let mut verdicts = BTreeMap::new();
     let mut left = jobs.to_vec();
-    for attempt in 1..=2 {
-        let said = boot(kernel, tapster, &left).map_err(|e| format!("kernel {}: {e}", kernel.name))?;
+    let mut suspects = BTreeSet::new();
+    while !left.is_empty() {
+        let options = Options { limit: deadline.saturating_duration_since(Instant::now()), ..Options::default() };
+        let said = boot(kernel, tapster, &left, &options).map_err(|e| format!("kernel {}: {e}", kernel.name))?;
         let told = read_events(&said.stdout);
         eprintln!("lab: {} ran {}", kernel.name, told.summary());
         verdicts.extend(told.verdicts);
@@ -53,18 +60,22 @@ pub fn run(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<BTreeMap<
         if left.is_empty() {
             break;
         }
-        // The suspect goes last, so that it cannot take the others with it.
-        left.sort_by_key(|name| Some(name) == told.unfinished.as_ref());
         let post_mortem = post_mortem(&said, told.unfinished.as_deref());
-        eprintln!("lab: {} has no verdict on {} jobs after boot {attempt}: {post_mortem}", kernel.name, left.len());
-        if attempt == 2 {
-            verdicts.extend(left.drain(..).map(|name| (name, Verdict::Fail(post_mortem.clone()))));
-        }
+        eprintln!("lab: {} has no verdict on {} jobs: {post_mortem}", kernel.name, left.len());
+        let suspect = told.unfinished.unwrap_or_default();
+        let seen_before = !suspects.insert(suspect.clone());
+        let is_late = Instant::now() >= deadline;
+        let is_condemned = |name: &String| is_late || (seen_before && (suspect.is_empty() || *name == suspect));
+        verdicts.extend(
+            left.extract_if(.., |name| is_condemned(name)).map(|name| (name, Verdict::Fail(post_mortem.clone()))),
+        );
+        // The suspect goes last, so that it cannot take the others with it.
+        left.sort_by_key(|name| *name == suspect);
     }
     Ok(verdicts)
 }
 
-fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<Said, String> {
+fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String], options: &Options) -> Result<Said, String> {
     tools()?;
     let scratch = Scratch::new().map_err(|e| e.to_string())?;
     let initramfs = scratch.path().join("initramfs");
@@ -74,7 +85,7 @@ fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<Said, String
         image.write(&initramfs)
     };
     image().map_err(|e| format!("initramfs: {e}"))?;
-    qemu::boot(kernel, &initramfs, &Options::default()).map_err(|e| e.to_string())
+    qemu::boot(kernel, &initramfs, options).map_err(|e| e.to_string())
 }
 
 /// An image with Tapster under its name, the helper programs and the corpus, to run a shell script.

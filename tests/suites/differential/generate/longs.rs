@@ -287,23 +287,23 @@ pub fn extractors(layout: Layout) -> Vec<Extractor> {
     kept.into_iter().filter(|(kept, _)| *kept).map(|(_, extractor)| extractor).collect()
 }
 
-/// Whether an expression has the same value always, and can be seen to.
+/// Whether an expression may be seen to have the same value always.
 fn is_constant(e: &mut Expr) -> bool {
-    let foldable = matches!(
-        e.kind,
-        ExprKind::Long(_)
-            | ExprKind::Text(_)
-            | ExprKind::Neg(_)
-            | ExprKind::BitNot(_)
-            | ExprKind::Not(_)
-            | ExprKind::Arith(..)
-            | ExprKind::Compare(..)
-            | ExprKind::And(..)
-            | ExprKind::Or(..)
-            | ExprKind::Choose(..)
-            | ExprKind::Concat(..)
-    );
-    let mut constant = foldable;
-    parts_mut(e, &mut |part| constant &= is_constant(part));
-    constant
+    match &mut e.kind {
+        ExprKind::Long(_) | ExprKind::Text(_) => true,
+        // The left side may decide by itself.
+        ExprKind::And(a, _) | ExprKind::Or(a, _) => is_constant(a),
+        ExprKind::Choose(cond, a, b) => is_constant(cond) && (is_constant(a) || is_constant(b)),
+        ExprKind::Neg(_)
+        | ExprKind::BitNot(_)
+        | ExprKind::Not(_)
+        | ExprKind::Arith(..)
+        | ExprKind::Compare(..)
+        | ExprKind::Concat(..) => {
+            let mut constant = true;
+            parts_mut(e, &mut |part| constant &= is_constant(part));
+            constant
+        }
+        _ => false,
+    }
 }
