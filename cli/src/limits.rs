@@ -13,11 +13,13 @@ struct Limit {
     set: fn(&mut Options, u32),
 }
 
+const MOST_ACTIONS: u32 = u32::MAX / 16;
+
 const LIMITS: &[Limit] = &[
     Limit { name: "MAXMAPENTRIES", least: 1, most: 1 << 26, set: |o, n| o.check.max_entries = n },
     Limit { name: "MAXSTRINGLEN", least: 16, most: 4096, set: |o, n| o.check.max_string = n },
     Limit { name: "MAXBACKTRACE", least: 1, most: limits::MAXBACKTRACE_KERNEL, set: |o, n| o.check.max_backtrace = n },
-    Limit { name: "MAXACTION", least: 1, most: u32::MAX / 16, set: |o, n| o.check.max_action = n },
+    Limit { name: "MAXACTION", least: 1, most: MOST_ACTIONS, set: |o, n| o.check.max_action = n },
     Limit {
         name: "MAXACTION_INTERRUPTIBLE",
         least: 1,
@@ -64,6 +66,12 @@ pub fn define(options: &mut Options, define: &str) -> Result<(), String> {
     let (_, why) = IDLE.iter().find(|(known, _)| matches(known)).ok_or_else(|| unknown(define, name))?;
     options.idle.push(format!("-D {define} changes nothing: {why}"));
     Ok(())
+}
+
+/// Takes the limits of statements away, as far as they can be.
+pub fn unlimited(check: &mut check::Options) {
+    check.max_action = MOST_ACTIONS;
+    check.max_action_interruptible = Some(u32::MAX);
 }
 
 fn unknown(define: &str, name: &str) -> String {

@@ -1,9 +1,11 @@
 //! From text to output, one step a line.
 
 use crate::args::{Goal, Options, Source};
+use crate::example;
 use crate::passes::{Pass, Passes};
 use crate::report::Reporter;
 use crate::tapset;
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -19,6 +21,7 @@ use tapster_lang::parse::parse;
 use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap, ast};
 use tapster_runtime::command::Command;
+use tapster_runtime::file::{OutputFile, Rotation};
 use tapster_runtime::{LoadError, Machine, Session, host};
 
 /// What ended a step early; it is said already.
@@ -40,10 +43,13 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
         reporter.notes(&options.idle);
     }
     let machine = Machine::new();
+    if let Goal::Dump(what) = options.goal {
+        let lines = tapster_compiler::dump::dump(what, &environment(options, &machine));
+        return shown(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+    }
     let (name, text) = read(&options.source, reporter)?;
     let mut sources = SourceMap::new();
-    let file = sources.add_bytes(name.clone(), &text);
-    let scripts = parse_scripts((file, &text), &mut sources, options, &machine, reporter)?;
+    let scripts = parse_scripts((&name, &text), &mut sources, options, &machine, reporter)?;
     passes.done(|| format!("parsed user script and {}", count(scripts.len() - 1, "library script")));
     if options.goal == Goal::Ast {
         return shown(&tapster_lang::print::print(&name, &scripts[0]));
@@ -95,16 +101,13 @@ fn with_command(
     let Some(line) = &options.command else { return Ok((choices, None)) };
     choices.program = machine.executable(line.program());
     if choices.program.is_none() {
-        reporter.line(&format!("error: -c: there is no program `{}`", line.program()));
-        return Err(Failed);
+        return Err(reporter.all_said(&format!("-c: there is no program `{}`", line.program())));
     }
     if options.goal != Goal::Run {
         return Ok((choices, None));
     }
-    let command = Command::start(line).map_err(|error| {
-        reporter.line(&format!("error: -c: cannot start `{}`: {error}", line.program()));
-        Failed
-    })?;
+    let command = Command::start(line)
+        .map_err(|error| reporter.all_said(&format!("-c: cannot start `{}`: {error}", line.program())))?;
     choices.target = command.pid().into();
     Ok((choices, Some(command)))
 }
@@ -112,6 +115,7 @@ fn with_command(
 fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Failed> {
     let path = match source {
         Source::Text(text) => return Ok(("<input>".into(), text.clone().into_bytes())),
+        Source::Example(name) => return example::read(name).map_err(|message| reporter.all_said(&message)),
         Source::File(path) => path,
     };
     let name = path.to_string_lossy().into_owned();
@@ -122,38 +126,49 @@ fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Faile
         std::fs::read(path)
     };
     text.map(|text| (name.clone(), text)).map_err(|error| {
-        reporter.line(&match error.kind() {
-            std::io::ErrorKind::NotFound => format!("error: Input file '{name}' is missing."),
-            _ => format!("error: cannot read '{name}': {error}"),
-        });
-        Failed
+        reporter.all_said(&match error.kind() {
+            std::io::ErrorKind::NotFound => format!("Input file '{name}' is missing."),
+            _ => format!("cannot read '{name}': {error}"),
+        })
     })
 }
 
-/// Parses the user's script and what it needs of the library.
-fn parse_scripts(
-    (file, text): (tapster_lang::FileId, &[u8]),
-    sources: &mut SourceMap,
-    options: &Options,
-    machine: &Machine,
-    reporter: &Reporter,
-) -> Result<Vec<ast::Script>, Failed> {
-    let environment = Environment {
+/// What texts are read with.
+fn environment<'a>(options: &'a Options, machine: &'a Machine) -> Environment<'a> {
+    Environment {
         args: &options.args,
         guru: options.guru,
         kernel_release: machine.release(),
         arch: std::env::consts::ARCH,
         ..Environment::default()
-    };
+    }
+}
+
+/// Parses the user's script with what is run in addition, and what both need of the library.
+fn parse_scripts(
+    (name, text): (&str, &[u8]),
+    sources: &mut SourceMap,
+    options: &Options,
+    machine: &Machine,
+    reporter: &Reporter,
+) -> Result<Vec<ast::Script>, Failed> {
+    let environment = environment(options, machine);
     let extras = tapset::read(&options.tapsets);
+    let all = options.more.iter().fold(text.to_vec(), |all, more| [&all, more.as_bytes()].join(&b'\n'));
     let macros =
-        library::extra_macros(text, &extras, sources, &environment).map_err(|all| reporter.all(&all, sources))?;
-    let parsed = parse(file, sources, &environment, &macros).map_err(|all| {
-        reporter.parse_errors(&all, sources);
-        Failed
-    })?;
-    reporter.warn(&parsed.warnings, sources)?;
-    let mut scripts = vec![parsed.script];
+        library::extra_macros(&all, &extras, sources, &environment).map_err(|all| reporter.all(&all, sources))?;
+    let more = options.more.iter().enumerate().map(|(nth, text)| (format!("<input{}>", nth + 1), text.as_bytes()));
+    let mut script = ast::Script::default();
+    for (name, text) in [(name.to_owned(), text)].into_iter().chain(more) {
+        let file = sources.add_bytes(name, text);
+        let parsed = parse(file, sources, &environment, &macros).map_err(|all| {
+            reporter.parse_errors(&all, sources);
+            Failed
+        })?;
+        reporter.warn(&parsed.warnings, sources)?;
+        script.items.extend(parsed.script.items);
+    }
+    let mut scripts = vec![script];
     library::extend(&mut scripts, &extras, sources, &environment, &macros)
         .map_err(|all| reporter.all(&all, sources))?;
     library::complete(&mut scripts, sources, &environment, &macros).map_err(|all| reporter.all(&all, sources))?;
@@ -168,10 +183,8 @@ fn shown(text: &str) -> Result<u8, Failed> {
 }
 
 fn object(image: &Image, sources: &SourceMap, reporter: &Reporter) -> Result<u8, Failed> {
-    let bytes = tapster_compiler::emit::object(image, sources).map_err(|error| {
-        reporter.line(&format!("error: {error}"));
-        Failed
-    })?;
+    let bytes =
+        tapster_compiler::emit::object(image, sources).map_err(|error| reporter.all_said(&error.to_string()))?;
     match std::io::stdout().write_all(&bytes) {
         Ok(()) => Ok(0),
         Err(_) => Err(Failed),
@@ -203,7 +216,12 @@ fn run_image(
 ) -> Result<u8, Failed> {
     let sources = Rc::new(sources);
     let places = Rc::clone(&sources);
+    let out: Box<dyn Write> = match &options.output {
+        Some((file, rotation)) => Box::new(output(file, *rotation, reporter)?),
+        None => Box::new(std::io::stdout()),
+    };
     let session = tapster_runtime::Options {
+        out,
         verbose: options.verbose[Pass::Run.index()],
         timing: options.timing,
         strict: options.strict,
@@ -228,7 +246,19 @@ fn run_image(
     Ok(outcome.code as u8)
 }
 
+/// The file of `-o`.
+fn output(file: &OsStr, rotation: Option<Rotation>, reporter: &Reporter) -> Result<OutputFile, Failed> {
+    let failed = |error| reporter.all_said(&format!("-o: cannot write '{}': {error}", file.to_string_lossy()));
+    OutputFile::create(file, rotation).map_err(failed)
+}
+
 impl Reporter {
+    /// Says what a step fails with.
+    fn all_said(&self, message: &str) -> Failed {
+        self.error(message);
+        Failed
+    }
+
     /// Reports errors; gives what a step fails with.
     fn all(&self, errors: &[Diagnostic], sources: &SourceMap) -> Failed {
         self.diagnostics(errors, sources);

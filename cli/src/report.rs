@@ -21,7 +21,8 @@ pub struct Reporter {
 impl Reporter {
     /// As the options and the terminal have it.
     pub fn new(options: &Options) -> Reporter {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let wanted = || std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let colour = options.colour.unwrap_or_else(wanted);
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let width = columns.unwrap_or(WIDTH).clamp(40, 160);
         let strict = options.warnings_are_errors;
@@ -32,6 +33,12 @@ impl Reporter {
     pub fn line(&self, line: &str) {
         // Nothing is left to say where standard error is closed.
         let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    /// An error that stands in no script.
+    pub fn error(&self, message: &str) {
+        let prefix = if self.format == Format::Stap { "" } else { "error: " };
+        self.line(&format!("{prefix}{message}"));
     }
 
     /// Errors and warnings in order.

@@ -66,6 +66,20 @@ pub fn complete(
     Ok(())
 }
 
+/// The files by name, with their texts.
+pub fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().copied()
+}
+
+/// The signatures of a function of the library, one a way to call it.
+pub fn signatures(name: &str) -> impl Iterator<Item = &'static str> {
+    let text = file_of(name).map_or("", |file| FILES[usize::from(file)].1);
+    let of_name = |rest: &str| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '(', ' ']));
+    let found: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("function ")).filter(|rest| of_name(rest)).collect();
+    found.into_iter().map(|rest| rest.split_inclusive(')').next().unwrap_or(rest))
+}
+
 /// What is said of a function of the library: its signatures, each behind what stands before it.
 pub fn explain(name: &str) -> Option<String> {
     let (_, text) = FILES[usize::from(file_of(name)?)];

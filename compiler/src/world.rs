@@ -74,6 +74,11 @@ pub trait World {
     /// The kernel's release string, `uname -r`.
     fn release(&self) -> &str;
 
+    /// Nanoseconds between two ticks of the kernel; those of the commonest kernels where nobody may know.
+    fn tick(&self) -> u64 {
+        4_000_000
+    }
+
     /// The raw BTF of the kernel (`"vmlinux"`) or of a module; `None` where there is none.
     fn btf(&self, module: &str) -> Option<&[u8]>;
 

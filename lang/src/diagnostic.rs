@@ -9,6 +9,7 @@ mod json;
 mod stap;
 
 pub use explain::{codes, explain};
+pub use json::string as json_string;
 
 use crate::source::{SourceMap, Span};
 

@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`world`], [`slab`], [`binary`] | answer the compiler's questions about this machine |
+//! | [`doctor`] | tells people what this machine offers |
 //! | [`session`], [`runner`] | the life of a run, and the calls of its handlers; the others are their parts |
 //! | [`load`], [`attach`] | image to kernel |
 //! | [`run`], [`host`] | what native handlers work on, and how they reach it |
@@ -14,14 +15,16 @@
 //! | [`globals`], [`table`], [`map`], [`walk`], [`interned`] | arrays, statistics, strings and stacks |
 //! | [`command`] | the program of `-c` |
 //! | [`event`], [`timer`] | what wakes a session |
-//! | [`output`], [`symbol`], [`fault`], [`loss`] | what the user sees |
+//! | [`output`], [`file`], [`symbol`], [`fault`], [`loss`] | what the user sees |
 //! | [`sys`] | every system call the standard library does not have |
 
 pub mod attach;
 pub mod binary;
 pub mod command;
+pub mod doctor;
 pub mod event;
 pub mod fault;
+pub mod file;
 pub mod globals;
 pub mod host;
 pub mod interned;

@@ -8,7 +8,7 @@ use crate::privilege::{self, Denied};
 use crate::slab;
 use crate::sys::bpf::{self, ProgramKind, ProgramSpec};
 use crate::sys::memory::FileBytes;
-use crate::sys::{errno_name, link, perf, process};
+use crate::sys::{clock, errno_name, link, perf, process};
 use std::cell::OnceCell;
 use std::fs;
 use std::io;
@@ -80,6 +80,10 @@ impl Machine {
 impl World for Machine {
     fn release(&self) -> &str {
         self.release.get_or_init(process::release)
+    }
+
+    fn tick(&self) -> u64 {
+        clock::tick().unsigned_abs()
     }
 
     fn btf(&self, module: &str) -> Option<&[u8]> {

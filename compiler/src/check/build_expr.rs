@@ -103,6 +103,7 @@ impl Builder<'_, '_> {
                 let (global, keys) = self.histogram(e)?;
                 ExprKind::Histogram(global, keys)
             }
+            Ast::Target(..) | Ast::AddressOf(_) if self.is_bad_variable(e) => return Some(Expr::long(0, e.span)),
             Ast::Target(name, path) => return self.target_variable(name, path, e.span),
             Ast::AddressOf(inner) => return self.address_of(inner, e.span),
             Ast::Cast { value, ty, module, path } => return self.cast(value, ty, module.as_ref(), path, e.span),
@@ -129,6 +130,16 @@ impl Builder<'_, '_> {
         };
         let pointee = self.pointee(&kind);
         Some(Expr { at: e.at, pointee, ..Expr::new(kind, without_parentheses(e)) })
+    }
+
+    /// Whether a target variable is one to take 0 for (`--skip-badvars`), which is warned about.
+    fn is_bad_variable(&mut self, e: &ast::Expr) -> bool {
+        if !self.cx.options.skip_badvars || self.trying || self.is_defined(e) {
+            return false;
+        }
+        let warning = Diagnostic::warning("target::skipped", "Bad $context variable being substituted with literal 0");
+        self.cx.report(warning.label(e.span, "not there"));
+        true
     }
 
     /// Whether an expression means anything here: it is built for a try.

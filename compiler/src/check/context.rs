@@ -42,6 +42,10 @@ pub struct Options {
     pub elide: bool,
     /// `-g`.
     pub guru: bool,
+    /// Take 0 for target variables that are not there, `--skip-badvars`.
+    pub skip_badvars: bool,
+    /// Bytes of the ring that kernel handlers send to user space through: a power of two.
+    pub event_ring: u32,
 }
 
 impl Default for Options {
@@ -63,6 +67,8 @@ impl Default for Options {
             display: true,
             elide: true,
             guru: false,
+            skip_badvars: false,
+            event_ring: tapster_runtime_ebpf::record::EVENT_RING,
         }
     }
 }

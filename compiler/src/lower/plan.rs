@@ -133,7 +133,7 @@ fn shared_maps(plan: &mut Plan, needs: &Needs, options: &Options) {
         plan.add("control".into(), MapKind::Ringbuf, (0, 0), record::CONTROL_RING, MapRole::Control);
     }
     if needs.events {
-        plan.add("events".into(), MapKind::Ringbuf, (0, 0), record::EVENT_RING, MapRole::Events);
+        plan.add("events".into(), MapKind::Ringbuf, (0, 0), options.event_ring, MapRole::Events);
     }
 }
 

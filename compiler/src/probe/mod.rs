@@ -52,6 +52,11 @@ const FAMILIES: &[(&str, Family)] = &[
     ("tp_syscall", syscall::resolve),
 ];
 
+/// Probe points by their form, as `--dump-probe-types` lists them.
+pub fn forms() -> impl Iterator<Item = &'static str> {
+    include_str!("forms.txt").lines()
+}
+
 /// The places a probe point stands at; `aliases` are names that a point may start with, too.
 pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver, aliases: impl Iterator<Item = &'a str>) -> Sites {
     let first = point.components.first().map_or("", |c| c.name.name.as_str());

@@ -18,9 +18,12 @@ const UNITS: &[(&str, u64, i64)] = &[
     ("nsec", 1, 86_400_000_000_000),
 ];
 
+/// Jiffies that SystemTap takes at most: a day where the kernel ticks a thousand times a second.
+const JIFFIES_MOST: i64 = 86_400_000;
+
 /// `timer.UNIT(N)`, `timer.UNIT(N).randomize(M)`, `timer.hz(N)`
-pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
-    let names = || UNITS.iter().map(|(name, ..)| *name).chain(["hz", "profile"]);
+pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
+    let names = || UNITS.iter().map(|(name, ..)| *name).chain(["jiffies", "hz", "profile"]);
     let Some(part) = point.components.get(1) else {
         return Err(mismatch(point, 1, names()));
     };
@@ -37,10 +40,12 @@ pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
         let hz = in_range(part, count, 1_000_000)?;
         return site(format!("timer.hz({count})"), 1_000_000_000 / hz, 0);
     }
-    let Some((_, nanoseconds, most)) = UNITS.iter().find(|(name, ..)| *name == unit) else {
-        return Err(mismatch(point, 1, names()));
+    let (nanoseconds, most) = match UNITS.iter().find(|(name, ..)| *name == unit) {
+        Some((_, nanoseconds, most)) => (*nanoseconds, *most),
+        None if unit == "jiffies" => (resolver.world.tick(), JIFFIES_MOST),
+        None => return Err(mismatch(point, 1, names())),
     };
-    let period = in_range(part, count, *most)? * nanoseconds;
+    let period = in_range(part, count, most)? * nanoseconds;
     match point.components.get(2) {
         None => site(format!("timer.{unit}({count})"), period, 0),
         Some(more) if more.name.name == "randomize" => {

@@ -69,7 +69,8 @@ fn list<T>(items: &[T], out: &mut String, mut each: impl FnMut(&T, &mut String))
     out.push(']');
 }
 
-fn string(text: &str, out: &mut String) {
+/// Appends a text as a string of JSON.
+pub fn string(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

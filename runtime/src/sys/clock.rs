@@ -17,6 +17,22 @@ pub fn zone() -> (i64, Vec<u8>) {
     }
 }
 
+/// The time of this time zone in words: conversions of strftime(3); nothing where they come to nothing, or to more than a
+/// file's name can have.
+pub fn formatted(pattern: &CStr) -> Option<Vec<u8>> {
+    let mut text = vec![0u8; libc::PATH_MAX as usize];
+    let mut parts = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: `localtime_r` fills the structure, of which zeros are a valid one, too; `strftime` writes no more than it
+    // is told there is room for, and reads the pattern up to its NUL.
+    let length = unsafe {
+        let now = libc::time(std::ptr::null_mut());
+        libc::localtime_r(&raw const now, parts.as_mut_ptr());
+        libc::strftime(text.as_mut_ptr().cast(), text.len(), pattern.as_ptr(), parts.as_ptr())
+    };
+    text.truncate(length);
+    (length > 0).then_some(text)
+}
+
 /// Nanoseconds between two ticks of the kernel.
 pub fn tick() -> i64 {
     let mut step = libc::timespec { tv_sec: 0, tv_nsec: 0 };

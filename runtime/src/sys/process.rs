@@ -13,6 +13,7 @@ use std::process::Command;
 #[repr(u32)]
 #[expect(missing_docs, reason = "named as the kernel names them")]
 pub enum Capability {
+    SysPtrace = 19,
     SysAdmin = 21,
     Syslog = 34,
     Perfmon = 38,

@@ -1,16 +1,24 @@
 //! The command line. SystemTap's letters mean what they mean there.
 
+mod foreign;
+mod line;
+mod rc;
+mod refusal;
+
 use crate::limits;
-use clap::{Parser, ValueEnum};
-use std::ffi::OsString;
-use std::io::Write;
+use clap::{CommandFactory, FromArgMatches};
+use line::{Attach, Color, CommandLine, Emit, Look};
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tapster_compiler::check;
+use tapster_compiler::dump::Dump;
 use tapster_compiler::world::Rung;
 use tapster_lang::diagnostic::Format;
 use tapster_runtime::command;
+use tapster_runtime::file::Rotation;
 
 /// What was asked for.
 pub enum Command {
@@ -18,159 +26,14 @@ pub enum Command {
     Run(Box<Options>),
     /// To explain a diagnostic or a function.
     Explain(String),
+    /// To tell what this kernel and this user may do; whether for a machine.
+    Doctor(bool),
+    /// To print the manual page.
+    Manual,
+    /// To print what a shell needs to complete words.
+    Completions(String),
     /// Nothing that is left to do: help was printed, or an error.
     Done(ExitCode),
-}
-
-/// SystemTap scripts on stock kernels, through eBPF.
-#[derive(Parser)]
-#[command(name = "tapster", version, about, long_about = None, disable_version_flag = true, args_override_self = true)]
-#[command(
-    override_usage = "tapster [OPTIONS] SCRIPT [ARGUMENT]...\n       tapster [OPTIONS] -e TEXT [ARGUMENT]...\n       tapster explain CODE|FUNCTION"
-)]
-#[command(
-    after_help = "Options stand before SCRIPT; what follows it belongs to the script: $1 is the first argument, @1 the \
-                        same as a string.\nSCRIPT `-` is standard input."
-)]
-struct CommandLine {
-    /// The script's text itself
-    #[arg(short = 'e', value_name = "TEXT", action = clap::ArgAction::Append)]
-    text: Vec<String>,
-
-    /// Say more on standard error: the passes, what is attached where, and why; twice for more
-    #[arg(short, action = clap::ArgAction::Count)]
-    verbose: u8,
-
-    /// As -v, for each pass by its own digit: 01 is pass 2 alone
-    #[arg(long = "vp", value_name = "DIGITS", action = clap::ArgAction::Append)]
-    verbose_passes: Vec<String>,
-
-    /// Stop after this pass: 1 prints the parse tree, 2 the checked script, 3 Cranelift IR, 4 has the kernel check
-    #[arg(short = 'p', value_name = "PASS")]
-    last_pass: Option<String>,
-
-    /// With -p4, do not show the programs to the kernel
-    #[arg(long)]
-    no_load: bool,
-
-    /// End after so many seconds, as exit() does
-    #[arg(short = 'T', value_name = "SECONDS", allow_negative_numbers = true)]
-    timeout: Option<String>,
-
-    /// Give a global variable another initial value
-    #[arg(short = 'G', value_name = "NAME=VALUE")]
-    global: Vec<String>,
-
-    #[arg(short = 'D', value_name = "NAME=VALUE", help = limits::help())]
-    define: Vec<String>,
-
-    /// Guru mode: pieces of C may stand in the script, as long as nothing has to run them
-    #[arg(short = 'g')]
-    guru: bool,
-
-    /// Take library files (`.stp`, `.stpm`) of this folder where a script uses names that are not ours
-    #[arg(short = 'I', value_name = "FOLDER", action = clap::ArgAction::Append)]
-    tapsets: Vec<String>,
-
-    /// Run this program when all probes stand, and end with it; target() is its process id
-    #[arg(short = 'c', value_name = "COMMAND")]
-    command: Option<String>,
-
-    /// What target() gives: a process id
-    #[arg(short = 'x', value_name = "PID")]
-    target: Option<u32>,
-
-    /// Take only this way to stand at kernel functions
-    #[arg(long, value_name = "RUNG", value_enum)]
-    attach: Option<Attach>,
-
-    /// Print a representation of the script instead of running it
-    #[arg(long, value_name = "STAGE", value_enum, conflicts_with = "last_pass")]
-    emit: Option<Emit>,
-
-    /// List the probe points that PATTERN stands for, by name
-    #[arg(short = 'l', value_name = "PATTERN", conflicts_with_all = ["text", "emit", "last_pass", "list_variables"])]
-    list: Option<String>,
-
-    /// As -l, with the variables that a handler can use there
-    #[arg(short = 'L', value_name = "PATTERN", conflicts_with_all = ["text", "emit", "last_pass"])]
-    list_variables: Option<String>,
-
-    /// Do not print at the end what the script writes and never reads
-    #[arg(long)]
-    no_global_var_display: bool,
-
-    /// Only count the run-time errors: none is said, none ends the run
-    #[arg(long)]
-    suppress_handler_errors: bool,
-
-    /// Say at the end how often each probe was hit and missed, and what that took
-    #[arg(short = 't')]
-    timing: bool,
-
-    /// Compile what has no effect, too
-    #[arg(short = 'u')]
-    unoptimized: bool,
-
-    /// Exit with 1 if anything was lost
-    #[arg(long)]
-    strict: bool,
-
-    /// Hide warnings and notes
-    #[arg(short = 'w')]
-    no_warnings: bool,
-
-    /// Take warnings for errors
-    #[arg(short = 'W')]
-    warnings_are_errors: bool,
-
-    /// Refused: there is no temporary directory to keep
-    #[arg(short = 'k', hide = true)]
-    keep: bool,
-
-    /// How errors look
-    #[arg(long, value_name = "LOOK", value_enum, default_value = "fancy")]
-    diagnostics: Look,
-
-    /// Print the version
-    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
-    version: (),
-
-    /// The script's file, unless there is -e, and the script's arguments
-    #[arg(value_name = "SCRIPT", trailing_var_arg = true)]
-    words: Vec<OsString>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Attach {
-    Fentry,
-    #[value(name = "kprobe.multi")]
-    KprobeMulti,
-    Kprobe,
-    Tracepoint,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Emit {
-    /// The syntax tree
-    Ast,
-    /// The checked script
-    Hir,
-    /// Cranelift IR
-    Clif,
-    /// eBPF instructions
-    Bpf,
-    /// What is loaded
-    Image,
-    /// An ELF object, on standard output
-    Obj,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Look {
-    Fancy,
-    Stap,
-    Json,
 }
 
 /// How far to go, and what to print there.
@@ -180,6 +43,8 @@ pub enum Goal {
     Ast,
     /// The places that a probe point stands for; whether with their variables.
     Places(bool),
+    /// What the library or the compiler has.
+    Dump(Dump),
     /// The checked script, as `--emit hir` prints it.
     Hir,
     /// The checked script, as SystemTap lists it.
@@ -206,12 +71,16 @@ pub enum Source {
     Text(String),
     /// A file, or standard input for `-`.
     File(OsString),
+    /// One that comes along, by name.
+    Example(String),
 }
 
 /// A run, as asked for.
 pub struct Options {
     /// The script.
     pub source: Source,
+    /// `-E`: texts to run in addition.
+    pub more: Vec<String>,
     /// Its arguments.
     pub args: Vec<Vec<u8>>,
     /// Limits and choices of the compiler.
@@ -242,52 +111,77 @@ pub struct Options {
     pub warnings_are_errors: bool,
     /// How errors look.
     pub format: Format,
+    /// Whether in colour; as the terminal has it where nothing is said.
+    pub colour: Option<bool>,
+    /// The file to write to, with conversions of strftime(3), and when to begin another.
+    pub output: Option<(OsString, Option<Rotation>)>,
     /// Options that change nothing, a line each.
     pub idle: Vec<String>,
 }
 
+/// The options, as whoever prints or completes them needs them.
+pub fn command() -> clap::Command {
+    foreign::known(CommandLine::command())
+}
+
 /// Reads the command line; what is wrong with it is said already.
 pub fn parse() -> Command {
-    let words: Vec<OsString> = std::env::args_os().collect();
-    if let [_, word, topic] = words.as_slice()
-        && word == "explain"
-    {
-        return Command::Explain(topic.to_string_lossy().into_owned());
+    let words = rc::words();
+    let as_stap = words.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new("stap")));
+    if !as_stap && let Some(command) = by_name(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
+        return command;
     }
-    let line = match CommandLine::try_parse_from(words) {
-        Ok(line) => line,
-        Err(error) => {
-            // Nothing is left to say where even this cannot be printed.
-            let _ = error.print();
-            return Command::Done(if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
-        }
+    let given = match command().try_get_matches_from(words) {
+        Ok(given) => given,
+        Err(error) => return Command::Done(refusal::of_words(&error, as_stap)),
     };
-    match options(line) {
+    let read = CommandLine::from_arg_matches(&given).map_err(|error| error.to_string());
+    match read.and_then(|line| options(line, foreign::judge(&given)?, as_stap)) {
         Ok(options) => Command::Run(Box::new(options)),
-        Err(message) => {
-            let _ = writeln!(std::io::stderr(), "error: {message}\n\nFor more information, try '--help'.");
-            Command::Done(ExitCode::FAILURE)
-        }
+        Err(message) => Command::Done(refusal::of_meaning(&message, as_stap)),
     }
 }
 
-fn options(line: CommandLine) -> Result<Options, String> {
-    if line.keep {
-        return Err(
-            "-k: there is no temporary directory to keep; --emit STAGE and -p PASS print what would be there".into()
-        );
+/// What the first word alone asks for.
+fn by_name(words: &[OsString]) -> Option<Command> {
+    let words: Vec<&str> = words.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
+    match words.as_slice() {
+        ["explain", topic] => Some(Command::Explain((*topic).into())),
+        ["doctor"] => Some(Command::Doctor(false)),
+        ["doctor", "--json"] => Some(Command::Doctor(true)),
+        ["man"] => Some(Command::Manual),
+        ["completions", shell] => Some(Command::Completions((*shell).into())),
+        _ => None,
     }
+}
+
+fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Options, String> {
     if line.command.is_some() && line.target.is_some() {
         return Err("You can't specify -c and -x together.".into());
     }
+    if line.suppress_time_limits && !line.guru {
+        return Err("--suppress-time-limits requires guru mode (-g)".into());
+    }
+    let goal = listing(&line).map_or_else(|| goal(line.emit, line.last_pass.as_deref(), line.no_load), Ok)?;
     let mut rest = line.words.into_iter();
-    let listed = line.list.as_ref().map(|_| false).or(line.list_variables.as_ref().map(|_| true));
     let source = match line.list.or(line.list_variables) {
+        Some(_) if !line.text.is_empty() => return Err(NO_SCRIPT_TO_LIST.into()),
         Some(pattern) => Source::Text(format!("probe {pattern} {{ }}")),
-        None => source(line.text, &mut rest)?,
+        None if matches!(goal, Goal::Dump(_)) => match (line.text.is_empty(), rest.next()) {
+            (true, None) => Source::Text(String::new()),
+            _ => return Err(NO_SCRIPT_TO_LIST.into()),
+        },
+        None => source(line.text, line.example, &mut rest)?,
     };
+    let rotation = line.file_size.as_deref().map(rotation).transpose()?;
+    if rotation.is_some() && line.output.is_none() {
+        return Err("-S: only with -o FILE, standard output is one file".into());
+    }
+    let mut tapsets = line.tapsets;
+    tapsets.extend(std::env::var("SYSTEMTAP_TAPSET"));
     let mut options = Options {
         source,
+        more: line.more_text,
         args: rest.map(OsString::into_vec).collect(),
         check: check::Options {
             attach: line.attach.map(rung),
@@ -295,41 +189,97 @@ fn options(line: CommandLine) -> Result<Options, String> {
             display: !line.no_global_var_display,
             elide: !line.unoptimized,
             guru: line.guru,
-            target: line.target.map_or(0, i64::from),
+            skip_badvars: line.skip_badvars,
+            target: line.target.as_deref().map_or(Ok(0), process)?,
             own_pid: i64::from(std::process::id()),
             ..check::Options::default()
         },
         command: line.command.as_deref().map(command::CommandLine::parse),
         guru: line.guru,
-        tapsets: line.tapsets,
+        tapsets,
         errors_max: 0,
         suppress_errors: line.suppress_handler_errors,
         verbose: verbosity(line.verbose, &line.verbose_passes)?,
-        goal: match listed {
-            Some(with_variables) => Goal::Places(with_variables),
-            None => goal(line.emit, line.last_pass.as_deref(), line.no_load)?,
-        },
+        goal,
         timeout: line.timeout.as_deref().map(seconds).transpose()?,
         timing: line.timing,
         strict: line.strict,
         no_warnings: line.no_warnings,
         warnings_are_errors: line.warnings_are_errors,
-        format: match line.diagnostics {
-            Look::Fancy => Format::Fancy,
-            Look::Stap => Format::Stap,
-            Look::Json => Format::Json,
-        },
-        idle: Vec::new(),
+        format: format(line.diagnostics, as_stap),
+        colour: colour(line.color),
+        output: line.output.map(|file| (file, rotation)),
+        idle,
     };
     line.define.iter().try_for_each(|define| limits::define(&mut options, define))?;
+    if let Some(megabytes) = &line.ring {
+        options.check.event_ring = ring(megabytes)?;
+    }
+    if line.suppress_time_limits {
+        limits::unlimited(&mut options.check);
+    }
     Ok(options)
 }
 
-fn source(mut text: Vec<String>, rest: &mut impl Iterator<Item = OsString>) -> Result<Source, String> {
+const NO_SCRIPT_TO_LIST: &str = "Cannot specify a script with -l/-L/--dump-* switches.";
+
+/// What is only listed.
+fn listing(line: &CommandLine) -> Option<Goal> {
+    match line {
+        CommandLine { list: Some(_), .. } => Some(Goal::Places(false)),
+        CommandLine { list_variables: Some(_), .. } => Some(Goal::Places(true)),
+        CommandLine { dump_probe_types: true, .. } => Some(Goal::Dump(Dump::ProbeTypes)),
+        CommandLine { dump_probe_aliases: true, .. } => Some(Goal::Dump(Dump::ProbeAliases)),
+        CommandLine { dump_functions: true, .. } => Some(Goal::Dump(Dump::Functions)),
+        _ => None,
+    }
+}
+
+fn format(look: Option<Look>, as_stap: bool) -> Format {
+    match look {
+        Some(Look::Fancy) => Format::Fancy,
+        Some(Look::Json) => Format::Json,
+        None if !as_stap => Format::Fancy,
+        Some(Look::Stap) | None => Format::Stap,
+    }
+}
+
+fn colour(when: Color) -> Option<bool> {
+    (when != Color::Auto).then_some(when == Color::Always)
+}
+
+/// `-x PID`
+fn process(text: &str) -> Result<i64, String> {
+    let number = text.parse::<u32>().ok().filter(|number| *number > 0);
+    number.map(i64::from).ok_or_else(|| "Invalid target process ID number.".into())
+}
+
+/// `-s MEGABYTES`; the kernel makes rings of a power of two alone.
+fn ring(text: &str) -> Result<u32, String> {
+    let megabytes = text.parse().ok().filter(|megabytes| (1..=2048u32).contains(megabytes));
+    let megabytes = megabytes.ok_or("Invalid buffer size (should be 1-2048).")?;
+    Ok(megabytes.next_power_of_two() << 20)
+}
+
+/// `-S MEGABYTES[,FILES]`
+fn rotation(text: &str) -> Result<Rotation, String> {
+    let (size, files) = text.split_once(',').map_or((text, None), |(size, files)| (size, Some(files)));
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
+    let files = files.map(|files| number(files).ok_or(files)).transpose();
+    match (number(size), files) {
+        (Some(megabytes), Ok(files)) => Ok(Rotation { bytes: u64::from(megabytes) << 20, files }),
+        _ => Err(format!("-S {text}: expected MEGABYTES or MEGABYTES,FILES")),
+    }
+}
+
+fn source(mut text: Vec<String>, example: bool, rest: &mut impl Iterator<Item = OsString>) -> Result<Source, String> {
     match (text.pop(), text.is_empty()) {
         (Some(_), false) => Err("Only one script can be given on the command line.".into()),
         (Some(text), true) => Ok(Source::Text(text)),
-        (None, _) => Ok(Source::File(rest.next().ok_or("A script must be specified.")?)),
+        (None, _) => {
+            let name = rest.next().ok_or("A script must be specified.")?;
+            Ok(if example { Source::Example(name.to_string_lossy().into_owned()) } else { Source::File(name) })
+        }
     }
 }
 
@@ -400,7 +350,9 @@ mod tests {
 
     fn read(words: &str) -> Result<Options, String> {
         let words = ["tapster"].into_iter().chain(words.split_whitespace());
-        options(CommandLine::try_parse_from(words).map_err(|error| error.to_string())?)
+        let given = command().try_get_matches_from(words).map_err(|error| error.to_string())?;
+        let line = CommandLine::from_arg_matches(&given).map_err(|error| error.to_string())?;
+        options(line, foreign::judge(&given)?, false)
     }
 
     #[test]
@@ -410,6 +362,21 @@ mod tests {
         assert_eq!(options.args, [&b"-v"[..], b"--emit", b"-p9"]);
         let options = read("-e text one -v").unwrap_or_else(|e| panic!("{e}"));
         assert_eq!((options.verbose, options.args.len()), ([0; 5], 2));
+    }
+
+    #[test]
+    fn files_and_rings_have_sizes() {
+        let options = read("-o f-%F -S 2,3 -s 9 x.stp").unwrap_or_else(|e| panic!("{e}"));
+        let rotation = Rotation { bytes: 2 << 20, files: Some(3) };
+        assert_eq!(options.output, Some(("f-%F".into(), Some(rotation))));
+        assert_eq!(options.check.event_ring, 16 << 20);
+    }
+
+    #[test]
+    fn a_short_help_fits_a_screen() {
+        let help = command().term_width(80).render_help().to_string();
+        assert!(help.lines().count() <= 24, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     }
 
     #[test]
@@ -437,6 +404,13 @@ mod tests {
             ("-x 1 -c true x.stp", "You can't specify -c and -x together."),
             ("-p2", "A script must be specified."),
             ("--emit hir -p2 x.stp", "cannot be used with"),
+            ("-l begin -e x", "Cannot specify a script with -l/-L/--dump-* switches."),
+            ("--dump-functions x.stp", "Cannot specify a script with"),
+            ("-x soon x.stp", "Invalid target process ID number."),
+            ("-s 0 x.stp", "Invalid buffer size (should be 1-2048)."),
+            ("-S 1 x.stp", "-S: only with -o FILE"),
+            ("-o x -S 1,x x.stp", "-S 1,x: expected MEGABYTES"),
+            ("--suppress-time-limits x.stp", "requires guru mode (-g)"),
         ] {
             let error = read(words).err().unwrap_or_else(|| panic!("{words} is taken"));
             assert!(error.contains(message), "{words}: {error}");
