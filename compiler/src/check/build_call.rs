@@ -7,12 +7,18 @@ use crate::image::Format;
 use crate::intrinsic::{self, INTRINSICS, Intrinsic, Known, Op};
 use crate::probe::unsupported;
 use crate::suggest::did_you_mean;
+use crate::syscall::BOTH_ENDS;
 use tapster_lang::ast::{self, Ident, Literal, PrintOp};
 use tapster_lang::{Diagnostic, Span};
 
 impl Builder<'_, '_> {
     /// A call. What a probe knows of itself is a literal.
     pub(super) fn call(&mut self, name: &Ident, args: &[ast::Expr], span: Span) -> Option<Expr> {
+        if name.name == BOTH_ENDS
+            && let [cond] = args
+        {
+            return self.at_both_ends(cond);
+        }
         let overloads = self.names.overloads(&name.name, self.file);
         let fitting = |id: &&usize| self.program.functions[**id].params == args.len();
         let kind = match overloads.iter().find(fitting) {

@@ -10,7 +10,7 @@ use crate::hir::{
 };
 use crate::probe::{Site, unsupported};
 use std::collections::HashMap;
-use tapster_lang::{Diagnostic, Span};
+use tapster_lang::{Diagnostic, Span, ast};
 
 /// What such an array is called; a blank keeps it apart from those of scripts.
 const VALUE: &str = "entry value";
@@ -57,11 +57,6 @@ struct Saved {
 }
 
 impl<'b> Builder<'b, '_> {
-    /// Whether the handler stands at the return of a function whose entry can be looked at.
-    pub(super) fn is_at_return(&self) -> bool {
-        self.entry_site().is_some()
-    }
-
     fn entry_site(&self) -> Option<&'b Site> {
         self.site.and_then(|site| site.context.entry.as_deref())
     }
@@ -77,18 +72,10 @@ impl<'b> Builder<'b, '_> {
         if self.params.is_some() {
             return self.refuse(unsupported("parameters at a function's return, in functions of the script", span));
         }
-        let at_return = self.site.replace(site);
-        let ahead = core::mem::take(&mut self.ahead);
-        core::mem::swap(&mut self.handler, &mut self.entry.handler);
-        let value = build(self);
-        core::mem::swap(&mut self.handler, &mut self.entry.handler);
-        let ahead = core::mem::replace(&mut self.ahead, ahead);
-        self.site = at_return;
-        let value = value?;
+        let value = self.built_there(site, build)?;
         if self.trying {
             return Some(value);
         }
-        self.entry.handler.body.extend(ahead);
         let before = self.entry.saved.iter().filter(|saved| saved.at.0 == span).count();
         let kept = self.kept_value((span, before));
         let name = format!("at entry {}", self.handler.locals.len());
@@ -97,6 +84,35 @@ impl<'b> Builder<'b, '_> {
         let (ty, pointee) = (value.ty, value.pointee);
         self.entry.saved.push(Saved { at: (span, before), value, kept, local });
         Some(Expr { kind: ExprKind::Local(local), ty, span, at: span, pointee })
+    }
+
+    /// A condition that holds for a call at both of its ends, and is looked at there.
+    pub(super) fn at_both_ends(&mut self, cond: &ast::Expr) -> Option<Expr> {
+        if let Some(site) = self.entry_site()
+            && let Some(there) = self.built_there(site, |builder| builder.try_expr(cond))
+            && !self.trying
+        {
+            let (not, span) = (Box::new(there), cond.span);
+            let not = Expr { ty: Type::Long, ..Expr::new(ExprKind::Not(not), span) };
+            let leave = StmtKind::If(not, Box::new(Stmt { kind: StmtKind::Next, span }), None);
+            self.entry.handler.body.push(Stmt { kind: leave, span });
+        }
+        self.try_expr(cond)
+    }
+
+    /// Builds something for the entry's handler.
+    fn built_there(&mut self, site: &'b Site, build: impl FnOnce(&mut Self) -> Option<Expr>) -> Option<Expr> {
+        let at_return = self.site.replace(site);
+        let ahead = core::mem::take(&mut self.ahead);
+        core::mem::swap(&mut self.handler, &mut self.entry.handler);
+        let value = build(self);
+        core::mem::swap(&mut self.handler, &mut self.entry.handler);
+        let ahead = core::mem::replace(&mut self.ahead, ahead);
+        self.site = at_return;
+        if value.is_some() && !self.trying {
+            self.entry.handler.body.extend(ahead);
+        }
+        value
     }
 
     fn kept_value(&mut self, at: (Span, usize)) -> hir::GlobalId {

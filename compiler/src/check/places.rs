@@ -83,10 +83,7 @@ fn of_alias(
 /// A place; with the kernel's types, its variables.
 fn line(site: &Site, btf: Option<&Btf>) -> String {
     let Some(btf) = btf else { return site.point.clone() };
-    let context = &site.context;
-    let at_entry = context.entry.iter().flat_map(|entry| &entry.context.args);
-    let (result, here): (Vec<&Arg>, Vec<&Arg>) = context.args.iter().partition(|arg| arg.name == RESULT);
-    let gone = at_entry.filter(|arg| here.iter().all(|here| here.name != arg.name));
-    let all = result.iter().copied().chain(here.iter().copied()).chain(gone).filter(|arg| !arg.name.is_empty());
+    let (result, here): (Vec<&Arg>, Vec<&Arg>) = site.context.args.iter().partition(|arg| arg.name == RESULT);
+    let all = result.into_iter().chain(here).chain(site.gone()).filter(|arg| !arg.name.is_empty());
     all.fold(site.point.clone(), |text, arg| format!("{text} ${}:{}", arg.name, btf.type_name(arg.ty)))
 }

@@ -1,6 +1,7 @@
 //! What probe families have in common: the sites they answer with, what they ask, and their ways to refuse.
 
 use crate::hir::{ArgSource, Expr, Place};
+use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::suggest::did_you_mean;
 use crate::world::{KernelVersion, Rung, World};
@@ -27,6 +28,19 @@ impl Site {
     /// A place where there is nothing to ask for.
     pub fn bare(point: String, place: Place) -> Site {
         Site { point, place, context: Context::default(), lenient: false }
+    }
+
+    /// Whether a function returns there: its parameters are those of its entry. Of a tracepoint they are its own.
+    pub fn is_return(&self) -> bool {
+        self.context.entry.is_some()
+            && !matches!(self.place, Place::Kernel { attach: Attach::BtfTracepoint { .. }, .. })
+    }
+
+    /// The parameters of a function that returns there, as far as they are not here any more.
+    pub fn gone(&self) -> impl Iterator<Item = &Arg> + Clone {
+        let here = |arg: &&Arg| self.context.args.iter().any(|here| here.name == arg.name);
+        let entry = self.context.entry.iter().filter(|_| self.is_return());
+        entry.flat_map(|entry| &entry.context.args).filter(move |arg| !here(arg))
     }
 }
 

@@ -34,7 +34,21 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
         return Err(too_many(asked, found.len(), resolver.max_sites, at));
     }
     let lenient = found.len() > 1;
-    Ok(found.into_iter().map(|found| site(found, lenient)).collect())
+    Ok(found.into_iter().map(|found| with_entry(btf, site(found, lenient))).collect())
+}
+
+/// A system call's end is at one tracepoint and its beginning at another: `@entry` looks there.
+const CALL: (&str, &str) = ("sys_enter", "sys_exit");
+
+fn with_entry(btf: &Btf, site: Site) -> Site {
+    if site.context.name != CALL.1 {
+        return site;
+    }
+    let entry = find(btf, CALL.0).map(|found| {
+        let found = Found { system: site.context.system.clone(), ..found };
+        Box::new(self::site(found, site.lenient))
+    });
+    Site { context: Context { entry, ..site.context }, ..site }
 }
 
 fn site(Found { name, system, callback, args }: Found, lenient: bool) -> Site {
@@ -113,8 +127,11 @@ pub fn types(name: &str) -> [(Kind, String); 2] {
 
 /// Looks a tracepoint up.
 pub fn find(btf: &Btf, name: &str) -> Option<Found> {
-    let types = types(name);
-    let found = btf.find_all(&types.each_ref().map(|(kind, name)| (*kind, name.as_str())));
+    // Both at once, for one pass over the types.
+    let names = [name, CALL.0].into_iter().take(if name == CALL.1 { 2 } else { 1 });
+    let types: Vec<(Kind, String)> = names.flat_map(types).collect();
+    let wanted: Vec<(Kind, &str)> = types.iter().map(|(kind, name)| (*kind, name.as_str())).collect();
+    let found = btf.find_all(&wanted);
     Found::of(btf, name, found[0]?, found[1]?)
 }
 

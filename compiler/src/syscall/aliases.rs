@@ -4,7 +4,7 @@
 //! A call is told from others by its number, at the one tracepoint where all of them pass. A pattern is one probe
 //! there, unless its handler asks for what only some calls have.
 
-use super::{Call, Kind, Param, Slots, calls};
+use super::{BOTH_ENDS, Call, Kind, Param, Slots, calls};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use tapster_lang::ast::{Item, ProbePoint, Script};
@@ -109,13 +109,26 @@ fn text_of(param: &Param) -> Option<String> {
 /// their own.
 fn head(text: &mut String, Asked { first, pattern, returns }: &Asked, numbers: &BTreeSet<u32>) {
     let (suffix, at) = if *returns { (".return", "sys_exit") } else { ("", "sys_enter") };
-    let (number, narrow) = (number(*returns), NARROW);
-    writeln!(text, "probe {first}.{pattern}{suffix} = kernel.trace(\"{at}\") {{\n  if ({narrow}) next")
+    writeln!(text, "probe {first}.{pattern}{suffix} = kernel.trace(\"{at}\") {{\n  if ({NARROW}) next")
         .expect("memory");
-    if !numbers.is_empty() {
-        let others: Vec<String> = numbers.iter().map(|call| format!("{number} != {call}")).collect();
-        writeln!(text, "  if ({}) next", others.join(" && ")).expect("memory");
-    }
+    let number = number(*returns);
+    let any_of = |numbers: &mut dyn Iterator<Item = u32>, holds: &str, joined: &str| {
+        let each: Vec<String> = numbers.map(|call| format!("{number} {holds} {call}")).collect();
+        each.join(joined)
+    };
+    let is_asked = match (numbers.is_empty(), returns) {
+        (true, false) => return,
+        // What is asked of the entry is kept for a return that comes.
+        (true, true) => any_of(&mut never_returning(), "!=", " && "),
+        (false, _) => any_of(&mut numbers.iter().copied(), "==", " || "),
+    };
+    writeln!(text, "  if (!{BOTH_ENDS}({is_asked})) next").expect("memory");
+}
+
+/// Calls whose end is not theirs.
+fn never_returning() -> impl Iterator<Item = u32> {
+    let never = |call: &Call| call.names.iter().any(|name| ["exit", "exit_group", "rt_sigreturn"].contains(name));
+    calls().filter(never).map(|call| call.number)
 }
 
 /// Whether the caller is a program of 32 bits.

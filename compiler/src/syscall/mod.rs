@@ -4,6 +4,10 @@ mod aliases;
 
 pub use aliases::Made;
 
+/// What aliases write around a condition that is looked at where a call begins as well, should `@entry` ask there:
+/// `__both_ends(c)` is `c`.
+pub const BOTH_ENDS: &str = "__both_ends";
+
 /// The table.
 const CALLS: &str = include_str!("calls.txt");
 /// Numbers that tables for the kernel have room for; no architecture has that many calls.

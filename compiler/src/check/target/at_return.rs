@@ -40,6 +40,6 @@ impl Builder<'_, '_> {
     pub(super) fn is_gone(&self, name: &Ident, path: &[Access]) -> bool {
         let name = name.name.trim_start_matches('$');
         let is_here = |site: &Site| site.context.args.iter().any(|arg| arg.name == name);
-        self.is_at_return() && name != RESULT && !(path.is_empty() && self.site.is_some_and(is_here))
+        self.site.is_some_and(|site| site.is_return() && name != RESULT && !(path.is_empty() && is_here(site)))
     }
 }

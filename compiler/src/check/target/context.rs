@@ -14,9 +14,7 @@ impl Builder<'_, '_> {
     pub(super) fn context_text(&mut self, name: &Ident, pretty: Option<bool>, span: Span) -> Option<Expr> {
         let site = self.site?;
         let here = site.context.args.iter();
-        let gone = site.context.entry.iter().flat_map(|entry| &entry.context.args);
-        let gone = gone.filter(|arg| site.context.args.iter().all(|here| here.name != arg.name));
-        let args = || gone.clone().chain(here.clone()).filter(|arg| !arg.name.is_empty());
+        let args = || site.gone().chain(here.clone()).filter(|arg| !arg.name.is_empty());
         let shown: Vec<Arg> = match name.name.as_str() {
             "$$vars" | "$$parms" => args().filter(|arg| arg.name != RESULT).cloned().collect(),
             // What the kernel's BTF does not tell of.
