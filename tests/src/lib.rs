@@ -12,6 +12,7 @@
 
 pub mod bpf;
 pub mod case;
+pub mod docs;
 pub mod facts;
 pub mod golden;
 pub mod job;

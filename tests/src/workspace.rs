@@ -19,6 +19,16 @@ pub fn golden() -> PathBuf {
     root().join("tests/golden")
 }
 
+/// The documents whose commands are tried.
+pub fn documents() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("docs")).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    found.push(root().join("README.md"));
+    found.sort();
+    found
+}
+
 /// Cargo's target folder, which also holds the lab.
 pub fn target() -> PathBuf {
     let exe = std::env::current_exe().expect("a running program has a path");
