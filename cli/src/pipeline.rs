@@ -22,7 +22,7 @@ use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap, ast};
 use tapster_runtime::command::Command;
 use tapster_runtime::file::{OutputFile, Rotation};
-use tapster_runtime::{LoadError, Machine, Session, host};
+use tapster_runtime::{LoadError, Machine, Rejection, Session, host};
 
 /// What ended a step early; it is said already.
 struct Failed;
@@ -69,7 +69,7 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     match options.goal {
         Goal::Hir => return shown(&checked.program.to_string()),
         Goal::List => return shown(&listing().text(&scripts, bodies)),
-        _ => drop(scripts),
+        _ => {}
     }
     let lowered = compile::lower_checked(&mut checked, &check_options).map_err(|all| reporter.all(&all, &sources))?;
     passes.done(|| "translated to Cranelift IR".into());
@@ -79,6 +79,8 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     let image = compile::image(&checked, lowered, &sources, &machine, &host::table())
         .map_err(|all| reporter.all(&all, &sources))?;
     drop(checked);
+    let mut again =
+        Again { scripts, machine: &machine, choices: check_options, reporter, verbose: passes.verbose() > 0 };
     match options.goal {
         Goal::Bpf => shown(&tapster_compiler::emit::bpf(&image, &sources)),
         Goal::Image => shown(&tapster_compiler::emit::image(&image)),
@@ -87,7 +89,7 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
             passes.done(|| compiled(&image));
             Ok(0)
         }
-        _ => run_image(image, sources, (options, command), reporter, passes, started),
+        _ => run_image((image, &mut again), sources, (options, command), reporter, passes, started),
     }
 }
 
@@ -206,8 +208,35 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// What it takes to compile a script once more.
+struct Again<'a> {
+    scripts: Vec<ast::Script>,
+    machine: &'a Machine,
+    choices: check::Options,
+    reporter: &'a Reporter,
+    verbose: bool,
+}
+
+impl Again<'_> {
+    /// The image that relies on nothing the verifier has turned down; nothing where that would change nothing.
+    fn compile(&mut self, rejection: &Rejection, sources: &SourceMap) -> Option<Image> {
+        let before = self.choices.untyped.len();
+        self.choices.untyped.extend(rejection.places.iter().cloned());
+        if self.choices.untyped.len() == before {
+            return None;
+        }
+        if self.verbose {
+            let (places, reason) = (rejection.places.join(", "), rejection.reason());
+            self.reporter.line(&format!("the arguments of {places} are copied: the verifier says, {reason}"));
+        }
+        let mut checked = check(&self.scripts, self.machine, &self.choices).ok()?;
+        let lowered = compile::lower_checked(&mut checked, &self.choices).ok()?;
+        compile::image(&checked, lowered, sources, self.machine, &host::table()).ok()
+    }
+}
+
 fn run_image(
-    image: Image,
+    (image, again): (Image, &mut Again),
     sources: SourceMap,
     (options, command): (&Options, Option<Command>),
     reporter: &Reporter,
@@ -235,7 +264,8 @@ fn run_image(
     };
     let failed = |error: LoadError| reporter.load(&error, &sources);
     let made = compiled(&image);
-    let session = Session::load(image, session).map_err(failed)?;
+    let session = Session::load_or(image, session, &mut |rejection| again.compile(rejection, &sources));
+    let session = session.map_err(failed)?;
     passes.done(|| format!("{made}, loaded"));
     if options.goal == Goal::Loaded {
         return Ok(0);

@@ -106,6 +106,7 @@ mod tests {
         let rejection = Rejection {
             program: "p0_x".into(),
             probe: "kernel.trace(\"x\")".into(),
+            places: Vec::new(),
             instruction: Some(3),
             position,
             log: "3: (79) r0 = *(u64 *)(r1 +800)\ninvalid bpf_context access off=800 size=8\n".into(),

@@ -31,6 +31,15 @@ impl Rung {
     }
 }
 
+/// A type of the kernel as bpf(2) wants it named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelType {
+    /// The module whose BTF has it; `None` for that of the kernel.
+    pub module: Option<String>,
+    /// Its number there, 0 for none.
+    pub id: u32,
+}
+
 /// Why the kernel does not offer something, in words for `-v` (`"EPERM when loading a trial program"`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal(pub String);
@@ -85,8 +94,8 @@ pub trait World {
     /// What the kernel's eBPF knows.
     fn features(&self) -> Features;
 
-    /// Whether a rung can be taken for a function with this BTF id. May load a trial program; asked once a rung.
-    fn offers(&self, rung: Rung, function: &str, btf_id: u32) -> Result<(), Refusal>;
+    /// Whether a rung can be taken for a function with this type. May load a trial program; asked once a rung.
+    fn offers(&self, rung: Rung, function: &str, ty: &KernelType) -> Result<(), Refusal>;
 
     /// Whether one program can stand at many places of a file at once.
     fn offers_uprobe_multi(&self) -> Result<(), Refusal>;
@@ -108,6 +117,11 @@ pub trait World {
     /// The functions that ftrace can stand at, one a line (`name`, or `name [module]`); `None` where nobody may know
     /// (tracefs: available_filter_functions).
     fn traceable(&self) -> Option<&str> {
+        None
+    }
+
+    /// The modules that are loaded; `None` where the kernel has none (/proc/modules).
+    fn modules(&self) -> Option<&[String]> {
         None
     }
 

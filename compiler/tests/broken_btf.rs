@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::world::Small;
+use common::world::{MODULE, Small};
 use std::time::{Duration, Instant};
 use tapster_compiler::check::Options;
 use tapster_compiler::world::World;
@@ -16,6 +16,8 @@ const SCRIPT: &[u8] = b"function up(task) { return task->parent } \
         println($prev->nothing) \
     } \
     probe kernel.function(\"vfs_read\") { println($task->parent->parent->pid, $$parms$, @cast($pos, \"task_struct\")$$) } \
+    probe module(\"gizmo\").function(\"gizmo_turn\") { println($gizmo->owner->pid, $gizmo->size, $$parms$) } \
+    probe kernel.trace(\"gizmo_turned\") { println($gizmo$, $gizmo->owner->comm[2]) } \
     probe begin { println(@cast(1, \"kmem_cache\")->name$, &@cast(0, \"task_struct\")[1], @cast(1, \"int\")$) }";
 
 /// Blobs that are tried.
@@ -54,11 +56,15 @@ impl Random {
 #[test]
 fn broken_types_are_survived() {
     let run = || {
-        let good = Small::new().btf("vmlinux").expect("the small machine has types").to_vec();
+        let small = Small::new();
+        let [good, module] = ["vmlinux", MODULE].map(|name| small.btf(name).expect("the small machine has types"));
         let mut random = Random(0x2545_f491_4f6c_dd1d);
         let (mut compiled, mut refused) = (0, 0);
         for round in 0..ROUNDS {
-            let world = Small::with(random.spoil(&good));
+            let world = match round % 3 {
+                0 => Small::with(good.to_vec(), random.spoil(module)),
+                _ => Small::with(random.spoil(good), module.to_vec()),
+            };
             let start = Instant::now();
             // A member that is not there is asked for now and then.
             let script = String::from_utf8(SCRIPT.to_vec()).expect("it is ASCII");

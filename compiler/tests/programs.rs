@@ -7,7 +7,7 @@ use common::world::Small;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tapster_compiler::check::Options;
-use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, World};
+use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
 use tapster_lang::preprocess::Environment;
 
 /// Asks for everything that there is.
@@ -47,8 +47,8 @@ impl World for Holding {
         self.kernel.features()
     }
 
-    fn offers(&self, rung: Rung, function: &str, btf_id: u32) -> Result<(), Refusal> {
-        self.kernel.offers(rung, function, btf_id)
+    fn offers(&self, rung: Rung, function: &str, ty: &KernelType) -> Result<(), Refusal> {
+        self.kernel.offers(rung, function, ty)
     }
 
     fn offers_uprobe_multi(&self) -> Result<(), Refusal> {

@@ -10,7 +10,7 @@ use crate::world::Machine;
 use std::{fs, io};
 use tapster_compiler::image::{MapKind, PerfEvent, Rate};
 use tapster_compiler::kernel::btf::{Btf, Kind};
-use tapster_compiler::world::{Refusal, Rung, World};
+use tapster_compiler::world::{KernelType, Refusal, Rung, World};
 
 /// Something that may be there or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,12 +257,12 @@ fn capability(wanted: Capability) -> Result<(), Refusal> {
 }
 
 fn rung(machine: &Machine, rung: Rung, btf_id: u32) -> Result<(), Refusal> {
-    machine.offers(rung, SOME_FUNCTION, btf_id)
+    machine.offers(rung, SOME_FUNCTION, &KernelType { module: None, id: btf_id })
 }
 
 fn loads(kind: ProgramKind) -> Result<(), Refusal> {
     // `r0 = 0; exit`
-    let spec = ProgramSpec { name: "tapster_trial", kind, code: &[0xb7, 0x95], debug: None };
+    let spec = ProgramSpec { name: "tapster_trial", kind, code: &[0xb7, 0x95], module: None, debug: None };
     bpf::try_program(&spec).map(drop).map_err(|error| io_refusal(&error))
 }
 

@@ -33,7 +33,8 @@ impl Interned {
         let with_role = |role| image.maps.iter().position(|map| map.role == role);
         let mut probed = Vec::new();
         for program in &image.programs {
-            probed.extend_from_slice(program.attach.functions());
+            let functions = program.attach.functions().iter();
+            probed.extend(functions.map(|name| name.rsplit(':').next().unwrap_or(name).to_owned()));
         }
         Interned {
             strings: with_role(MapRole::Strings),

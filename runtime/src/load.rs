@@ -4,9 +4,9 @@
 //! [`crate::attach`]'s business.
 
 use crate::privilege::{self, Denied};
-use crate::sys::bpf::{self, DebugInfo, Map, MapSpec, ProgramKind, ProgramSpec};
-use crate::sys::errno_name;
+use crate::sys::bpf::{self, DebugInfo, Map, MapSpec, ProgramKind, ProgramSpec, Refused};
 use crate::sys::memory::StateBlock;
+use crate::sys::{btf, errno_name};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tapster_compiler::image::{Attach, Image, MapKind, MapRole, Moment, Program};
@@ -68,6 +68,8 @@ pub struct Rejection {
     pub program: String,
     /// The probe it serves.
     pub probe: String,
+    /// Where it stands; then those of other programs that were rejected.
+    pub places: Vec<String>,
     /// The instruction that the verifier stopped at, where its log tells.
     pub instruction: Option<u32>,
     /// The place in the script that the instruction was made for; 0 where unknown.
@@ -108,6 +110,18 @@ pub struct Loaded {
     pub state: StateBlock,
 }
 
+/// How many files the programs of an image are for this process, once they are attached.
+pub fn descriptors(image: &Image) -> usize {
+    let cpus = possible_cpus().unwrap_or(1);
+    let of = |attach: &Attach| match attach {
+        Attach::Kprobe { functions, .. } => 2 * functions.len(),
+        Attach::Uprobe(uprobes) if !uprobes.multi => 2 * uprobes.places.len(),
+        Attach::Perf(_) | Attach::Breakpoint { .. } => 2 * cpus,
+        _ => 1,
+    };
+    image.maps.len() + image.programs.iter().map(|program| 1 + of(&program.attach)).sum::<usize>()
+}
+
 /// Loads an image.
 pub fn load(image: &Image) -> Result<Loaded, LoadError> {
     let cpus = if image.maps.iter().any(|map| is_per_cpu(map.kind)) { possible_cpus()? } else { 1 };
@@ -116,7 +130,7 @@ pub fn load(image: &Image) -> Result<Loaded, LoadError> {
     let state = state_block(image, &maps)?;
     let btf = if image.programs.is_empty() || image.btf.is_empty() { None } else { Some(load_btf(&image.btf)?) };
     let btf = btf.as_ref().map(AsFd::as_fd);
-    let programs = image.programs.iter().map(|program| load_program(program, &maps, btf)).collect::<Result<_, _>>()?;
+    let programs = load_programs(&image.programs, &maps, btf)?;
     Ok(Loaded { maps, programs, state })
 }
 
@@ -205,21 +219,54 @@ fn load_btf(btf: &[u8]) -> Result<OwnedFd, LoadError> {
     bpf::load_btf(btf).map_err(|source| denied_or(source, "BTF", |source| LoadError::Btf { source }))
 }
 
+/// Loads programs until one is refused; where the verifier rejects it, those behind it are tried for what it says of them.
+fn load_programs(programs: &[Program], maps: &[Map], btf: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>, LoadError> {
+    let mut loaded = Vec::with_capacity(programs.len());
+    let mut all = programs.iter().map(|program| load_program(program, maps, btf));
+    for program in all.by_ref() {
+        match program {
+            Ok(program) => loaded.push(program),
+            Err(LoadError::Rejected(mut first)) => {
+                let others = all.filter_map(|program| match program {
+                    Err(LoadError::Rejected(other)) => Some(other.places),
+                    _ => None,
+                });
+                first.places.extend(others.flatten());
+                return Err(LoadError::Rejected(first));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(loaded)
+}
+
 fn load_program(program: &Program, maps: &[Map], btf: Option<BorrowedFd<'_>>) -> Result<OwnedFd, LoadError> {
     let functions: Vec<[u32; 2]> = program.func_info.iter().map(|f| [f.insn_off, f.type_id]).collect();
     let line = |l: &tapster_compiler::image::LineInfo| [l.insn_off, l.file_name_off, l.line_off, l.line_col];
     let lines: Vec<[u32; 4]> = program.line_info.iter().map(line).collect();
     let code = patched(program, maps);
     let debug = btf.map(|btf| DebugInfo { btf, functions: &functions, lines: &lines });
-    let spec = ProgramSpec { name: &program.name, kind: kind(&program.attach), code: &code, debug };
+    let module = module_of(&program.attach).map_err(|error| refused_program(program, Refused::unasked(error)))?;
+    let (kind, module) = (kind(&program.attach), module.as_ref().map(AsFd::as_fd));
+    let spec = ProgramSpec { name: &program.name, kind, code: &code, module, debug };
     bpf::load_program(&spec).map_err(|refused| refused_program(program, refused))
+}
+
+/// The BTF of the module that a program's place is in.
+fn module_of(attach: &Attach) -> io::Result<Option<OwnedFd>> {
+    match attach {
+        Attach::Fentry { ty, .. } | Attach::BtfTracepoint { ty, .. } => {
+            ty.module.as_deref().map(btf::of_module).transpose()
+        }
+        _ => Ok(None),
+    }
 }
 
 fn kind(attach: &Attach) -> ProgramKind {
     match attach {
-        Attach::Fentry { btf_id, moment: Moment::Entry, .. } => ProgramKind::Fentry(*btf_id),
-        Attach::Fentry { btf_id, moment: Moment::Return, .. } => ProgramKind::Fexit(*btf_id),
-        Attach::BtfTracepoint { btf_id, .. } => ProgramKind::BtfTracepoint(*btf_id),
+        Attach::Fentry { ty, moment: Moment::Entry, .. } => ProgramKind::Fentry(ty.id),
+        Attach::Fentry { ty, moment: Moment::Return, .. } => ProgramKind::Fexit(ty.id),
+        Attach::BtfTracepoint { ty, .. } => ProgramKind::BtfTracepoint(ty.id),
         Attach::RawTracepoint { .. } => ProgramKind::RawTracepoint,
         Attach::Kprobe { .. } => ProgramKind::Kprobe,
         Attach::KprobeMulti { .. } => ProgramKind::KprobeMulti,
@@ -248,14 +295,18 @@ fn patched(program: &Program, maps: &[Map]) -> Vec<u64> {
     insns.iter().map(|insn| word(insn.code, insn.regs, insn.off, insn.imm)).collect()
 }
 
-fn refused_program(program: &Program, refused: bpf::Refused) -> LoadError {
+fn refused_program(program: &Program, refused: Refused) -> LoadError {
     let place = program.attach.describe();
-    if !refused.log.trim().is_empty() && refused.error.raw_os_error() != Some(libc::EPERM) {
+    // Behind these the verifier was content, or never had its say.
+    let others = [libc::EPERM, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EINTR];
+    let was_verifier = !refused.error.raw_os_error().is_some_and(|error| others.contains(&error));
+    if was_verifier && !refused.log.trim().is_empty() {
         let instruction = refused.log.lines().rev().find_map(instruction_of);
         let position = instruction.map_or(program.span.start, |at| position_of(program, at));
         return LoadError::Rejected(Box::new(Rejection {
             program: program.name.clone(),
             probe: program.probe.clone(),
+            places: vec![place],
             instruction,
             position,
             log: refused.log,
@@ -267,6 +318,8 @@ fn refused_program(program: &Program, refused: bpf::Refused) -> LoadError {
             Some(libc::EINVAL) => "this kernel cannot attach there, another rung (--attach) may do",
             Some(libc::ENOENT) => "this kernel has no such place",
             Some(libc::E2BIG) => "the handler is too large, split it",
+            Some(libc::EMFILE) => "this process may not have so many files open (ulimit -n), probe fewer places",
+            Some(libc::ENOMEM) => "no memory for it, probe fewer places",
             _ => "another rung (--attach) may do",
         };
         LoadError::Program { probe: program.probe.clone(), place, cure, source }
@@ -304,6 +357,7 @@ processed 12 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_sta
         Rejection {
             program: "slab".into(),
             probe: "kernel.trace(\"kmem_cache_alloc\")".into(),
+            places: Vec::new(),
             instruction: LOG.lines().rev().find_map(instruction_of),
             position: 0,
             log: LOG.into(),

@@ -12,7 +12,7 @@
 use crate::attach::{self, Attached};
 use crate::command::{self, Command};
 use crate::event::{Control, Rings};
-use crate::load::{self, LoadError};
+use crate::load::{self, LoadError, Rejection};
 use crate::loss::{self, Missed};
 use crate::output::Output;
 use crate::run::Run;
@@ -144,10 +144,30 @@ impl fmt::Debug for Core {
 impl Session {
     /// Loads an image. From here on signals that would end the process end the session instead.
     pub fn load(image: Image, options: Options) -> Result<Session, LoadError> {
+        Session::load_or(image, options, &mut |_| None)
+    }
+
+    /// The same; where the verifier rejects programs, `again` may know another image of the script.
+    pub fn load_or(
+        mut image: Image,
+        options: Options,
+        again: &mut dyn FnMut(&Rejection) -> Option<Image>,
+    ) -> Result<Session, LoadError> {
         // What SystemTap's process is called: scripts pass over it by this name.
         process::rename(c"stapio");
         let signals = Signals::collect().map_err(|source| LoadError::Signals { source })?;
-        let loaded = load::load(&image)?;
+        // A shell's limit is a thousand; what is missing the kernel says.
+        let _ = process::allow_files(load::descriptors(&image));
+        let loaded = loop {
+            match load::load(&image) {
+                Ok(loaded) => break loaded,
+                Err(LoadError::Rejected(rejection)) => match again(&rejection) {
+                    Some(other) => image = other,
+                    None => return Err(LoadError::Rejected(rejection)),
+                },
+                Err(error) => return Err(error),
+            }
+        };
         let timing = if options.timing { Timing::start() } else { Ok(Timing::default()) };
         let timing = timing.map_err(|source| LoadError::Timing { source })?;
         let rings = Rings::open(&image, &loaded.maps)?;

@@ -54,6 +54,21 @@ pub fn address_of(name: &str) -> io::Result<u64> {
     Err(none())
 }
 
+/// Calls `each` with the module, the name and the address of every function of modules.
+pub fn of_modules(mut each: impl FnMut(&str, &str, u64)) -> io::Result<()> {
+    lines(File::open("/proc/kallsyms")?, |line| {
+        let Some((start, kind, rest)) = split(line).filter(|(start, ..)| *start != 0) else { return };
+        let (name, module) = name_and_module(rest);
+        let module = module.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
+        if let (Some(module), Ok(name), true) =
+            (module, str::from_utf8(name), is_function(kind) && rest.len() > name.len())
+            && let Ok(module) = str::from_utf8(module)
+        {
+            each(module, name, start);
+        }
+    })
+}
+
 impl Symbols {
     /// Learns the names of those addresses that are not known yet.
     pub fn learn(&mut self, addresses: impl Iterator<Item = u64>) -> io::Result<()> {

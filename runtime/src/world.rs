@@ -8,12 +8,12 @@ use crate::privilege::{self, Denied};
 use crate::slab;
 use crate::sys::bpf::{self, ProgramKind, ProgramSpec};
 use crate::sys::memory::FileBytes;
-use crate::sys::{clock, errno_name, link, perf, process};
+use crate::sys::{btf, clock, errno_name, link, perf, process};
 use std::cell::OnceCell;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, World};
+use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
 
 /// `r0 = 0; exit`.
 const RETURN_ZERO: [u64; 2] = [0xb7, 0x95];
@@ -28,6 +28,7 @@ pub struct Machine {
     files: Files,
     features: OnceCell<Features>,
     traceable: OnceCell<Option<String>>,
+    modules: OnceCell<Option<Vec<String>>>,
     symbols: OnceCell<Option<String>>,
     events: OnceCell<Option<Vec<(String, String)>>>,
 }
@@ -94,12 +95,9 @@ impl World for Machine {
         *self.features.get_or_init(|| Features { cpu_v4: loads(ProgramKind::SocketFilter, &SIGNED_DIVISION).is_ok() })
     }
 
-    fn offers(&self, rung: Rung, _function: &str, btf_id: u32) -> Result<(), Refusal> {
+    fn offers(&self, rung: Rung, _function: &str, ty: &KernelType) -> Result<(), Refusal> {
         match rung {
-            Rung::Fentry => match loads(ProgramKind::Fentry(btf_id), &RETURN_ZERO) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(refusal(&error, "when loading a trial program")),
-            },
+            Rung::Fentry => offers_fentry(ty).map_err(|error| refusal(&error, "when loading a trial program")),
             Rung::KprobeMulti => offers_kprobe_multi(),
             Rung::Kprobe => match perf::pmu_type(perf::KPROBE_TYPE) {
                 Ok(_) => Ok(()),
@@ -145,6 +143,12 @@ impl World for Machine {
     fn traceable(&self) -> Option<&str> {
         let read = || tracefs(|folder| fs::read_to_string(format!("{folder}/available_filter_functions")).ok());
         self.traceable.get_or_init(read).as_deref()
+    }
+
+    fn modules(&self) -> Option<&[String]> {
+        let name = |line: &str| line.split(' ').next().map(str::to_owned);
+        let read = || Some(fs::read_to_string("/proc/modules").ok()?.lines().filter_map(name).collect());
+        self.modules.get_or_init(read).as_deref()
     }
 
     fn symbols(&self) -> Option<&str> {
@@ -205,7 +209,13 @@ fn folders(path: &str) -> impl Iterator<Item = String> + use<> {
 const SLAB_DIRECTORY: &str = "/sys/kernel/slab";
 
 fn loads(kind: ProgramKind, code: &[u64]) -> io::Result<std::os::fd::OwnedFd> {
-    bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, debug: None })
+    bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, module: None, debug: None })
+}
+
+fn offers_fentry(ty: &KernelType) -> io::Result<()> {
+    let module = ty.module.as_deref().map(btf::of_module).transpose()?;
+    let (kind, code, module) = (ProgramKind::Fentry(ty.id), &RETURN_ZERO, module.as_ref().map(AsFd::as_fd));
+    bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, module, debug: None }).map(drop)
 }
 
 fn refusal(error: &io::Error, when: &str) -> Refusal {

@@ -28,6 +28,8 @@ pub enum Fact {
     Objdump,
     /// The C programs of `tests/programs`, compiled.
     Programs,
+    /// The modules of the lab, loaded.
+    Modules,
 }
 
 /// A way to attach to a kernel function, by the name that `--attach` takes.
@@ -64,13 +66,14 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 6] = [
+    const PLAIN: [(&str, Fact); 7] = [
         ("live", Fact::Live),
         ("root", Fact::Root),
         ("tp_btf", Fact::TpBtf),
         ("uprobe", Fact::Uprobe),
         ("objdump", Fact::Objdump),
         ("programs", Fact::Programs),
+        ("modules", Fact::Modules),
     ];
 
     /// Reads the word of a `needs:` directive.
@@ -94,13 +97,14 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 10] = [
+        let checks: [(Fact, Check); 11] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
             (Fact::Uprobe, || exists("/sys/bus/event_source/devices/uprobe", "no uprobes on this kernel")),
             (Fact::Objdump, || exists(OBJDUMP, "llvm-objdump is not installed")),
             (Fact::Programs, programs),
+            (Fact::Modules, || exists("/sys/kernel/config/nullb", "the module null_blk is not loaded")),
             (Fact::Rung(Rung::Fentry), fentry),
             (Fact::Rung(Rung::KprobeMulti), kprobe_multi),
             (Fact::Rung(Rung::Kprobe), || exists("/sys/bus/event_source/devices/kprobe", "no kprobes on this kernel")),

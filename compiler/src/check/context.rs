@@ -1,6 +1,7 @@
 //! What the steps of checking share.
 
 use crate::world::{Rung, World};
+use std::collections::BTreeSet;
 use tapster_lang::{Diagnostic, Severity, Span};
 
 /// How many errors are worth reading; as many as the parser reports.
@@ -34,6 +35,8 @@ pub struct Options {
     pub own_pid: i64,
     /// The only rung to take.
     pub attach: Option<Rung>,
+    /// Places, as `Attach::describe` calls them, where the verifier does not accept what BTF says of the arguments.
+    pub untyped: BTreeSet<String>,
     /// Initial values of globals by name, `-G`; the last one of a name counts.
     pub globals: Vec<(String, String)>,
     /// Print at the end what is written and never read; off with `--no-global-var-display`.
@@ -63,6 +66,7 @@ impl Default for Options {
             program: None,
             own_pid: 0,
             attach: None,
+            untyped: BTreeSet::new(),
             globals: Vec::new(),
             display: true,
             elide: true,

@@ -121,12 +121,13 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
 fn resolver<'a>(
     world: &'a dyn World,
     btf: Option<&'a Btf<'a>>,
-    options: &Options,
+    options: &'a Options,
     strings: &'a [String],
 ) -> Resolver<'a> {
     let target = Target { pid: options.target, program: options.program.clone() };
     let (attach, max_sites) = (options.attach, options.max_sites as usize);
-    Resolver { world, btf, attach, target, max_sites, listing: Listing::No, strings, notes: Vec::new() }
+    let (untyped, listing) = (&options.untyped, Listing::No);
+    Resolver { world, btf, attach, untyped, target, max_sites, listing, strings, notes: Vec::new() }
 }
 
 /// Does what [`check`] does behind names, to a program that has them and types already: tests make such programs.

@@ -1,5 +1,7 @@
 //! Where kernel handlers stand.
 
+use crate::world::KernelType;
+
 /// Where a kernel handler stands, and as what type of program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attach {
@@ -7,8 +9,8 @@ pub enum Attach {
     Fentry {
         /// The kernel function.
         function: String,
-        /// Its id in the BTF of vmlinux.
-        btf_id: u32,
+        /// Its type.
+        ty: KernelType,
         /// When it acts.
         moment: Moment,
     },
@@ -16,8 +18,8 @@ pub enum Attach {
     BtfTracepoint {
         /// The tracepoint.
         name: String,
-        /// Id of `btf_trace_NAME` in the BTF of vmlinux.
-        btf_id: u32,
+        /// The type `btf_trace_NAME`.
+        ty: KernelType,
     },
     /// `raw_tp`: `BPF_PROG_TYPE_RAW_TRACEPOINT`, whose arguments have no types. Such a program can also be run by hand.
     RawTracepoint {
@@ -26,14 +28,14 @@ pub enum Attach {
     },
     /// `kprobe`: `BPF_PROG_TYPE_KPROBE` through a perf event a function.
     Kprobe {
-        /// The kernel functions.
+        /// The kernel functions; those of modules as `MODULE:FUNCTION`.
         functions: Vec<String>,
         /// When it acts.
         moment: Moment,
     },
     /// `kprobe.multi`: `BPF_PROG_TYPE_KPROBE`, `BPF_TRACE_KPROBE_MULTI`.
     KprobeMulti {
-        /// The kernel functions.
+        /// The kernel functions, likewise.
         functions: Vec<String>,
         /// When it acts.
         moment: Moment,

@@ -5,8 +5,10 @@
 
 mod names;
 mod parts;
+mod split;
 
 pub use names::Variable;
+pub use split::MODULES;
 
 use core::cell::{OnceCell, RefCell};
 use std::borrow::Cow;
@@ -75,11 +77,18 @@ pub struct Btf<'a> {
     data: Cow<'a, [u8]>,
     /// The number of its first type.
     first: TypeId,
-    /// Types of programs.
+    /// Types of programs; behind a module's, those of the next module.
     next: OnceCell<Box<Btf<'static>>>,
+    /// Types of modules.
+    modules: OnceCell<Box<Btf<'static>>>,
+    /// Whose they are, where it is a module.
+    module: String,
+    /// The number behind its last type, once somebody has counted.
+    end: OnceCell<TypeId>,
     types: usize,
     types_end: usize,
     strings: usize,
+    strings_end: usize,
     /// Byte offsets of every [`STRIDE`]th type, as far as anybody has walked: a type is found from the one before.
     /// All offsets would take half a megabyte and a pass of their own.
     milestones: RefCell<Vec<u32>>,
@@ -97,6 +106,8 @@ const STRIDE: u32 = 64;
 #[derive(Clone, Copy)]
 pub struct Type<'a> {
     btf: &'a Btf<'a>,
+    /// The BTF that knows all types this one may refer to.
+    root: &'a Btf<'a>,
     at: usize,
     info: u32,
 }
@@ -132,7 +143,7 @@ impl<'a> Btf<'a> {
         match self.next.get() {
             Some(next) => next.next_foreign(),
             None if self.first < FOREIGN => FOREIGN,
-            None => self.first + self.walk().count() as TypeId,
+            None => self.end(),
         }
     }
 
@@ -160,9 +171,13 @@ impl<'a> Btf<'a> {
             data,
             first,
             next: OnceCell::new(),
+            modules: OnceCell::new(),
+            module: String::new(),
+            end: OnceCell::new(),
             types,
             types_end,
             strings,
+            strings_end,
             milestones,
             known: RefCell::default(),
         })
@@ -231,20 +246,30 @@ impl<'a> Btf<'a> {
     pub fn of_kinds(&'a self, kinds: &[Kind]) -> impl Iterator<Item = (TypeId, Kind, &'a str)> + use<'a> {
         let kinds = kinds.iter().fold(0_u32, |kinds, kind| kinds | 1 << *kind as u32);
         let wanted = self.walk().filter(move |(_, _, info)| kinds >> (info >> 24 & 0x1f) & 1 == 1);
-        wanted.map(|(id, at, info)| Type { btf: self, at, info }.numbered(id))
+        wanted.map(|(id, at, info)| Type { btf: self, root: self, at, info }.numbered(id))
     }
 
     /// A type by its number.
     pub fn get(&'a self, id: TypeId) -> Option<Type<'a>> {
-        if let Some(next) = self.next.get()
-            && id >= next.first
-        {
-            return next.get(id);
+        if id == 0 {
+            return Some(Type { btf: self, root: self, at: 0, info: 0 });
         }
-        match id {
-            0 => Some(Type { btf: self, at: 0, info: 0 }),
-            _ => self.walk_from(id).next().map(|(_, at, info)| Type { btf: self, at, info }),
+        let btf = self.holder(id)?;
+        btf.walk_from(id).next().map(|(_, at, info)| Type { btf, root: self, at, info })
+    }
+
+    /// The blob that a type is in.
+    fn holder(&'a self, id: TypeId) -> Option<&'a Btf<'a>> {
+        let added = match id {
+            FOREIGN.. => &self.next,
+            split::MODULES.. => &self.modules,
+            _ => return Some(self),
+        };
+        let mut holder: &'a Btf<'a> = added.get()?;
+        while let Some(next) = holder.next.get().filter(|next| id >= next.first) {
+            holder = next;
         }
+        Some(holder)
     }
 
     /// The type behind names and qualifiers.

@@ -21,7 +21,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let (asked, at) = text(&point.components[1])?;
     let suffix = suffix::read(point, 2)?;
     let name = without_file(asked, at, resolver)?;
-    let asked = Asked { name, head: "kernel.function".into(), suffix, registers: false, lenient: is_pattern(name), at };
+    let asked = Asked { name, suffix, registers: false, lenient: is_pattern(name), at };
     let functions = match asked.lenient {
         true => matching(&asked, resolver)?,
         false => named(&asked, resolver)?,
@@ -79,14 +79,12 @@ pub fn matching(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>,
     if functions.is_empty() {
         return Err(no_match(btf, asked.name, asked.at));
     }
-    if functions.len() > resolver.max_sites && resolver.listing == Listing::No {
-        return Err(too_many(asked.name, functions.len(), resolver.max_sites, asked.at));
-    }
+    resolver.limit(asked.name, functions.len(), asked.at)?;
     say_left_out(asked.name, &untraceable, "that the kernel lets nobody probe", resolver);
     Ok(functions)
 }
 
-fn say_left_out(pattern: &str, names: &[&str], why: &str, resolver: &mut Resolver) {
+pub fn say_left_out(pattern: &str, names: &[&str], why: &str, resolver: &mut Resolver) {
     let listed = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     let (count, are) = (names.len(), if names.len() == 1 { "function" } else { "functions" });
     match count {
@@ -97,10 +95,10 @@ fn say_left_out(pattern: &str, names: &[&str], why: &str, resolver: &mut Resolve
 }
 
 /// Those of some functions that modules can use: each has an entry in a table of symbols.
-fn exported(functions: Vec<Function>, asked: &Asked, resolver: &Resolver) -> Result<Vec<Function>, Diagnostic> {
+pub fn exported(functions: Vec<Function>, asked: &Asked, resolver: &Resolver) -> Result<Vec<Function>, Diagnostic> {
     const TABLE: &str = "__ksymtab_";
     let symbols = resolver.world.symbols().unwrap_or_default();
-    let names = symbols.lines().filter_map(|line| line.split(' ').nth(2)?.strip_prefix(TABLE));
+    let names = symbols.lines().filter_map(|line| line.split([' ', '\t']).nth(2)?.strip_prefix(TABLE));
     let names: std::collections::HashSet<&str> = names.collect();
     if names.is_empty() {
         return Err(Diagnostic::error(
@@ -143,7 +141,7 @@ fn unknown_to_btf(name: &str, resolver: &mut Resolver) -> Vec<Function> {
     if let Some(first) = symbols.first() {
         resolver.note(format!("{name} is probed as {first}: BTF has no prototype of it, so it has no $variables"));
     }
-    symbols.into_iter().map(|name| Function { name, btf_id: 0, since: None }).collect()
+    symbols.into_iter().map(|name| Function::new(&name, 0)).collect()
 }
 
 /// Finds functions by their names or what became of them, all in one pass over the kernel's types.
@@ -160,7 +158,7 @@ fn find(btf: &Btf, names: &[&str]) -> Vec<Option<Function>> {
     let mut first = |candidates: Vec<(String, Option<String>)>| {
         let found: Vec<Option<TypeId>> = ids.by_ref().take(candidates.len()).collect();
         let hit = candidates.into_iter().zip(found).find_map(|(candidate, id)| Some((candidate, id?)));
-        hit.map(|((name, since), btf_id)| Function { name, btf_id, since })
+        hit.map(|((name, since), btf_id)| Function { since, ..Function::new(&name, btf_id) })
     };
     candidates.clone().into_iter().map(&mut first).collect()
 }

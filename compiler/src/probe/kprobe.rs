@@ -2,6 +2,7 @@
 
 use super::function::{matching, no_match, stand};
 use super::ladder::{Asked, Function};
+use super::module;
 use super::pattern::{self, is_pattern};
 use super::site::{Resolver, Sites, mismatch, text, unsupported};
 use super::suffix;
@@ -11,15 +12,16 @@ use tapster_lang::ast::ProbePoint;
 pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     match point.components.get(1).map(|part| (part.name.name.as_str(), part.name.span)) {
         Some(("function", _)) => {}
-        Some((part @ ("module" | "statement"), at)) => return Err(unsupported(&format!("`kprobe.{part}` probes"), at)),
-        _ => return Err(mismatch(point, 1, ["function"])),
+        Some(("module", _)) => return module::functions(point, 1, true, resolver),
+        Some((part @ "statement", at)) => return Err(unsupported(&format!("`kprobe.{part}` probes"), at)),
+        _ => return Err(mismatch(point, 1, ["function", "module"])),
     }
     let (name, at) = text(&point.components[1])?;
     let suffix = suffix::read(point, 2)?;
-    let asked = Asked { name, head: "kprobe.function".into(), suffix, registers: true, lenient: is_pattern(name), at };
+    let asked = Asked { name, suffix, registers: true, lenient: is_pattern(name), at };
     let functions = match asked.lenient {
         true => matching(&asked, resolver)?,
-        false if is_there(name, resolver) => vec![Function { name: name.into(), btf_id: 0, since: None }],
+        false if is_there(name, resolver) => vec![Function::new(name, 0)],
         false => return Err(no_match(resolver.btf(at)?, name, at)),
     };
     stand(&asked, &functions, resolver)

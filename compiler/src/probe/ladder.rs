@@ -11,6 +11,7 @@ use crate::image::{Attach, Moment};
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::kernel::renames::{self, STAND_INS, StandInParam, StandInRow};
 use crate::world::Rung;
+use std::rc::Rc;
 use tapster_lang::{Diagnostic, Span};
 
 /// Where the kernel saves the registers that hold a function's first arguments, and its result: `struct pt_regs` of
@@ -41,6 +42,8 @@ pub const RESULT: &str = "return";
 pub struct Function {
     /// The symbol to stand at.
     pub name: String,
+    /// The module it is in.
+    pub module: Option<Rc<str>>,
     /// Its id in BTF, 0 where that has no prototype of it.
     pub btf_id: TypeId,
     /// Since when it has this name, and who says so, where the script's is another.
@@ -51,9 +54,7 @@ pub struct Function {
 pub struct Asked<'a> {
     /// The name or pattern in the script.
     pub name: &'a str,
-    /// What stands before the function in the point: `kernel.function`.
-    pub head: String,
-    /// What stands behind it.
+    /// What stands behind the function in the point.
     pub suffix: Suffix,
     /// Only registers will do: `kprobe.function`.
     pub registers: bool,
@@ -61,6 +62,33 @@ pub struct Asked<'a> {
     pub lenient: bool,
     /// Where the script says it.
     pub at: Span,
+}
+
+impl Function {
+    /// A function of the core kernel.
+    pub fn new(name: &str, btf_id: TypeId) -> Function {
+        Function { name: name.into(), module: None, btf_id, since: None }
+    }
+
+    /// How the runtime finds it.
+    fn symbol(&self) -> String {
+        match &self.module {
+            Some(module) => format!("{module}:{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// The point that stands at one of the functions, without what may follow.
+    fn point(&self, function: &Function) -> String {
+        let core = if self.registers { "kprobe" } else { "kernel" };
+        match &function.module {
+            None => format!("{core}.function(\"{}\")", function.name),
+            Some(module) if self.registers => format!("{core}.module(\"{module}\").function(\"{}\")", function.name),
+            Some(module) => format!("module(\"{module}\").function(\"{}\")", function.name),
+        }
+    }
 }
 
 /// The way down the ladder for all functions of one probe point.
@@ -92,7 +120,7 @@ impl<'a> Ladder<'a> {
         let mut why = Vec::new();
         let forced = resolver.attach;
         for rung in self.rungs.into_iter().filter(|rung| forced.is_none_or(|only| only == *rung)) {
-            if let Some(refusal) = self.refusal(rung, function, resolver) {
+            if let Some(refusal) = self.refusal(btf, rung, function, resolver) {
                 why.push(format!("no {}: {refusal}", rung.name()));
                 continue;
             }
@@ -101,8 +129,7 @@ impl<'a> Ladder<'a> {
             }
             match self.on_rung(btf, rung, function, resolver) {
                 Some((attach, context)) => {
-                    let Asked { head, suffix, .. } = self.asked;
-                    let point = format!("{head}(\"{}\"){}", function.name, suffix.text);
+                    let point = self.asked.point(function) + &self.asked.suffix.text;
                     let place = Place::Kernel { attach, why };
                     return Ok(Some(Site { point, place, context, lenient: self.asked.lenient }));
                 }
@@ -112,7 +139,7 @@ impl<'a> Ladder<'a> {
         Err(no_rung(function, &why, self.asked.at))
     }
 
-    fn refusal(&mut self, rung: Rung, function: &Function, resolver: &Resolver) -> Option<String> {
+    fn refusal(&mut self, btf: Option<&Btf>, rung: Rung, function: &Function, resolver: &Resolver) -> Option<String> {
         match rung {
             Rung::Fentry if function.btf_id == 0 => return Some("no prototype in BTF".into()),
             Rung::Fentry if self.asked.registers => return Some("it has no registers".into()),
@@ -129,7 +156,8 @@ impl<'a> Ladder<'a> {
         if self.offered.contains(&rung) {
             return None;
         }
-        match resolver.world.offers(rung, &function.name, function.btf_id) {
+        let ty = btf.map(|btf| btf.kernel_type(function.btf_id)).unwrap_or_default();
+        match resolver.world.offers(rung, &function.name, &ty) {
             // Whether a trampoline can be had is another question for every function.
             Ok(()) if rung == Rung::Fentry => None,
             Ok(()) => {
@@ -155,7 +183,7 @@ impl<'a> Ladder<'a> {
         resolver: &mut Resolver,
     ) -> Option<(Attach, Context)> {
         let moment = self.asked.suffix.moment;
-        let functions = vec![function.name.clone()];
+        let functions = vec![function.symbol()];
         match rung {
             Rung::Fentry => trampoline(btf?, function, moment, self.asked),
             Rung::KprobeMulti => registers(btf, function, moment, self.asked, |moment| Attach::KprobeMulti {
@@ -190,20 +218,21 @@ pub fn listed(btf: Option<&Btf>, function: &Function, asked: &Asked) -> Option<S
         (Some(btf), 1.., false) => trampoline(btf, function, moment, asked)?,
         _ => registers(btf, function, moment, asked, attach)?,
     };
-    let point = format!("{}(\"{}\"){}", asked.head, function.name, asked.suffix.text);
+    let point = asked.point(function) + &asked.suffix.text;
     let place = Place::Kernel { attach, why: Vec::new() };
     Some(Site { point, place, context, lenient: asked.lenient })
 }
 
 /// A trampoline: the arguments are there at the return, too.
 fn trampoline(btf: &Btf, function: &Function, moment: Moment, asked: &Asked) -> Option<(Attach, Context)> {
-    let attach = |moment| Attach::Fentry { function: function.name.clone(), btf_id: function.btf_id, moment };
+    let ty = btf.kernel_type(function.btf_id);
+    let attach = |moment| Attach::Fentry { function: function.symbol(), ty: ty.clone(), moment };
     let mut args = word_args(btf, function.btf_id, 0, 0)?;
     let name = function.name.clone();
     if moment == Moment::Entry {
         return Some((attach(moment), Context { name, args, ..Context::default() }));
     }
-    let entry = entry_site(attach(Moment::Entry), name.clone(), args.clone(), asked);
+    let entry = entry_site(attach(Moment::Entry), function, args.clone(), asked);
     let words = args.iter().map(|arg| arg.words).sum();
     args.extend(result(btf, function.btf_id, |ty| word(btf, ty, words), true));
     let (result, entry) = (Some(ArgSource::CopiedWord(words)), Some(Box::new(entry)));
@@ -224,7 +253,7 @@ fn registers(
     if moment == Moment::Entry {
         return Some((attach(moment), Context { name, args, ..Context::default() }));
     }
-    let entry = entry_site(attach(Moment::Entry), name.clone(), args, asked);
+    let entry = entry_site(attach(Moment::Entry), function, args, asked);
     let source = ArgSource::Register(RESULT_REGISTER);
     let args = known.and_then(|btf| result(btf, function.btf_id, |_| source.clone(), false)).into_iter().collect();
     let (result, entry) = (Some(source), Some(Box::new(entry)));
@@ -232,8 +261,8 @@ fn registers(
 }
 
 /// The function's entry, for what a handler at its return wants to know of it.
-fn entry_site(attach: Attach, name: String, args: Vec<Arg>, asked: &Asked) -> Site {
-    let point = format!("{}(\"{name}\").call", asked.head);
+fn entry_site(attach: Attach, function: &Function, args: Vec<Arg>, asked: &Asked) -> Site {
+    let (point, name) = (asked.point(function) + ".call", function.name.clone());
     let place = Place::Kernel { attach, why: Vec::new() };
     Site { point, place, context: Context { name, args, ..Context::default() }, lenient: asked.lenient }
 }
@@ -249,7 +278,8 @@ fn result(btf: &Btf, function: TypeId, source: impl Fn(TypeId) -> ArgSource, typ
 
 /// The row that says which tracepoint stands for a function.
 fn row_of(function: &Function) -> Option<&'static StandInRow> {
-    STAND_INS.iter().find(|row| renames::matches(row.function, &function.name))
+    let stands_for = |row: &&StandInRow| function.module.is_none() && renames::matches(row.function, &function.name);
+    STAND_INS.iter().find(stands_for)
 }
 
 /// Arguments in saved registers: those that fit, in order.

@@ -7,6 +7,7 @@ mod foreign;
 mod function;
 mod kprobe;
 mod ladder;
+mod module;
 mod pattern;
 mod perf;
 mod process;
@@ -37,7 +38,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("timer", timer::resolve),
     ("kernel", kernel),
     ("kprobe", kprobe::resolve),
-    ("module", module),
+    ("module", module::resolve),
     ("perf", perf::resolve),
     ("process", process::resolve),
     ("python2", foreign::elsewhere),
@@ -61,7 +62,13 @@ pub fn forms() -> impl Iterator<Item = &'static str> {
 pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver, aliases: impl Iterator<Item = &'a str>) -> Sites {
     let first = point.components.first().map_or("", |c| c.name.name.as_str());
     match FAMILIES.iter().find(|(name, _)| *name == first) {
-        Some((_, family)) => family(point, resolver),
+        Some((_, family)) => {
+            let mut sites = family(point, resolver)?;
+            if !resolver.untyped.is_empty() {
+                sites.iter_mut().for_each(|site| site.mistrust(resolver.untyped));
+            }
+            Ok(sites)
+        }
         None => Err(no_family(point, first, aliases)),
     }
 }
@@ -74,11 +81,6 @@ fn kernel(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
         Some("mark") => foreign::mark(point),
         _ => Err(mismatch(point, 1, ["function", "trace", "data"])),
     }
-}
-
-/// `module("NAME").function("PATTERN")`: types and names of modules are not read.
-fn module(point: &ProbePoint, _: &mut Resolver) -> Sites {
-    Err(unsupported("probes of modules", point.components[0].name.span))
 }
 
 fn no_family<'a>(point: &ProbePoint, first: &str, aliases: impl Iterator<Item = &'a str>) -> Diagnostic {

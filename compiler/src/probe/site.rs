@@ -5,6 +5,7 @@ use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::suggest::did_you_mean;
 use crate::world::{KernelVersion, Rung, World};
+use std::collections::BTreeSet;
 use tapster_lang::ast::{Component, Literal, ProbePoint};
 use tapster_lang::{Diagnostic, Span};
 
@@ -25,6 +26,21 @@ pub struct Site {
 }
 
 impl Site {
+    /// Takes the arguments as if the verifier knew nothing of them, where it does not accept what BTF says: they are
+    /// copied, and followed with care.
+    pub fn mistrust(&mut self, places: &BTreeSet<String>) {
+        let Place::Kernel { attach, .. } = &self.place else { return };
+        if places.contains(&attach.describe()) {
+            for arg in &mut self.context.args {
+                if let ArgSource::Word(nth) = arg.source {
+                    arg.source = ArgSource::CopiedWord(nth);
+                }
+                arg.typed = false;
+            }
+        }
+        self.context.entry.iter_mut().for_each(|entry| entry.mistrust(places));
+    }
+
     /// A place where there is nothing to ask for.
     pub fn bare(point: String, place: Place) -> Site {
         Site { point, place, context: Context::default(), lenient: false }
@@ -122,6 +138,8 @@ pub struct Resolver<'a> {
     pub btf: Option<&'a Btf<'a>>,
     /// `--attach`: the only rung to take.
     pub attach: Option<Rung>,
+    /// Places where the verifier does not accept what BTF says of the arguments.
+    pub untyped: &'a BTreeSet<String>,
     /// What `process` without a name is.
     pub target: Target,
     /// `-D MAXPROBES`: places that one point may stand for.
@@ -203,7 +221,7 @@ impl<'a> Resolver<'a> {
 
     /// Refuses a pattern that stands for more places than are allowed.
     pub fn limit(&self, pattern: &str, places: usize, at: Span) -> Result<(), Diagnostic> {
-        if places > self.max_sites {
+        if places > self.max_sites && self.listing == Listing::No {
             Err(super::function::too_many(pattern, places, self.max_sites, at))
         } else {
             Ok(())

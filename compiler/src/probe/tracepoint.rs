@@ -1,12 +1,12 @@
 //! `kernel.trace("[system:]PATTERN")`: tracepoints with their raw arguments, named and typed by BTF.
 
-use super::function::too_many;
 use super::pattern::is_pattern;
-use super::site::{Arg, Context, Listing, Resolver, Site, Sites, no_more, text, word_args};
+use super::site::{Arg, Context, Resolver, Site, Sites, no_more, text, word_args};
 use crate::hir::Place;
 use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::suggest::did_you_mean;
+use crate::world::KernelType;
 use std::collections::{BTreeMap, HashMap};
 use tapster_lang::ast::ProbePoint;
 use tapster_lang::preprocess::glob;
@@ -30,9 +30,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     if found.is_empty() {
         return Err(no_match(btf, asked, at));
     }
-    if found.len() > resolver.max_sites && resolver.listing == Listing::No {
-        return Err(too_many(asked, found.len(), resolver.max_sites, at));
-    }
+    resolver.limit(asked, found.len(), at)?;
     let lenient = found.len() > 1;
     Ok(found.into_iter().map(|found| with_entry(btf, site(found, lenient))).collect())
 }
@@ -51,18 +49,21 @@ fn with_entry(btf: &Btf, site: Site) -> Site {
     Site { context: Context { entry, ..site.context }, ..site }
 }
 
-fn site(Found { name, system, callback, args }: Found, lenient: bool) -> Site {
+fn site(found: Found, lenient: bool) -> Site {
+    let attach = found.attach();
+    let Found { name, system, args, .. } = found;
     let point = match &system {
         Some(system) => format!("kernel.trace(\"{system}:{name}\")"),
         None => format!("kernel.trace(\"{name}\")"),
     };
-    let place = Place::Kernel { attach: attach(&name, callback), why: Vec::new() };
+    let place = Place::Kernel { attach, why: Vec::new() };
     Site { point, place, context: Context { name, args, system, ..Context::default() }, lenient }
 }
 
 /// The tracepoint with a name. Where nobody knows its system, the script is believed.
 fn one(btf: &Btf, asked: Option<&str>, name: &str, resolver: &Resolver, at: Span) -> Result<Option<Found>, Diagnostic> {
-    let Some(found) = find(btf, name) else { return Ok(None) };
+    let in_modules = || modules(btf, name, resolver).find_map(|module| find_in(btf, module, name));
+    let Some(found) = find(btf, name).or_else(in_modules) else { return Ok(None) };
     match (resolver.world.event_system(name), asked) {
         (Some(system), Some(asked)) if system != asked => Err(other_system(name, &system, at)),
         (system, asked) => Ok(Some(Found { system: system.or(asked.map(str::to_owned)), ..found })),
@@ -79,7 +80,9 @@ fn matching(btf: &Btf, asked: Option<&str>, pattern: &str, resolver: &Resolver) 
         _ => true,
     };
     let mut found: BTreeMap<&str, (Option<TypeId>, Option<TypeId>)> = BTreeMap::new();
-    for (id, kind, name) in btf.of_kinds(&[Kind::Typedef, Kind::Func]) {
+    let kinds = [Kind::Typedef, Kind::Func];
+    let of_modules = modules(btf, "", resolver).flat_map(|module| module.of_kinds(&kinds));
+    for (id, kind, name) in btf.of_kinds(&kinds).chain(of_modules) {
         let Some(name) = name.strip_prefix(if kind == Kind::Func { ITERATOR } else { CALLBACK }) else { continue };
         if glob(pattern.as_bytes(), name.as_bytes()) && is_asked(systems.get(name)) {
             let ids = found.entry(name).or_default();
@@ -98,8 +101,8 @@ pub struct Found {
     name: String,
     /// Its system, where somebody knows.
     system: Option<String>,
-    /// Id of its callback's typedef.
-    callback: TypeId,
+    /// Its callback's typedef.
+    callback: KernelType,
     /// Its arguments.
     pub args: Vec<Arg>,
 }
@@ -107,17 +110,29 @@ pub struct Found {
 impl Found {
     /// The first parameter of the function that fires it is the callback's private data, which programs do not see.
     fn of(btf: &Btf, name: &str, callback: TypeId, iterator: TypeId) -> Option<Found> {
+        let callback = btf.kernel_type(callback);
         Some(Found { name: name.into(), system: None, callback, args: word_args(btf, iterator, 1, 0)? })
     }
 
     /// The way to stand there.
     pub fn attach(&self) -> Attach {
-        attach(&self.name, self.callback)
+        Attach::BtfTracepoint { name: self.name.clone(), ty: self.callback.clone() }
     }
 }
 
-fn attach(name: &str, callback: TypeId) -> Attach {
-    Attach::BtfTracepoint { name: name.into(), btf_id: callback }
+/// The types of those modules that have a tracepoint of a name that begins so.
+fn modules<'a>(btf: &'a Btf<'a>, name: &str, resolver: &Resolver<'a>) -> impl Iterator<Item = &'a Btf<'a>> {
+    let (world, text) = (resolver.world, format!("\0{CALLBACK}{name}").into_bytes());
+    let with_name = move |module: &'a String| {
+        let data = world.btf(module).filter(|data| memmem(data, &text))?;
+        btf.module(module, data)
+    };
+    world.modules().unwrap_or_default().iter().filter_map(with_name)
+}
+
+/// Whether some bytes have others in them.
+fn memmem(all: &[u8], part: &[u8]) -> bool {
+    all.windows(part.len()).any(|window| window == part)
 }
 
 /// The types that a tracepoint has in BTF: its callback's and the function that fires it.
@@ -127,11 +142,15 @@ pub fn types(name: &str) -> [(Kind, String); 2] {
 
 /// Looks a tracepoint up.
 pub fn find(btf: &Btf, name: &str) -> Option<Found> {
+    find_in(btf, btf, name)
+}
+
+fn find_in<'a>(btf: &Btf, holder: &'a Btf<'a>, name: &str) -> Option<Found> {
     // Both at once, for one pass over the types.
     let names = [name, CALL.0].into_iter().take(if name == CALL.1 { 2 } else { 1 });
     let types: Vec<(Kind, String)> = names.flat_map(types).collect();
     let wanted: Vec<(Kind, &str)> = types.iter().map(|(kind, name)| (*kind, name.as_str())).collect();
-    let found = btf.find_all(&wanted);
+    let found = holder.find_all(&wanted);
     Found::of(btf, name, found[0]?, found[1]?)
 }
 

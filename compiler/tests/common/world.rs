@@ -1,6 +1,6 @@
 //! Machines made up for tests: one that has nothing, and one with a few functions, tracepoints and types.
 
-use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, World};
+use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
 
 /// A machine whose kernel tells nothing of itself.
 #[allow(dead_code, reason = "not everybody who includes this file needs both machines")]
@@ -20,7 +20,7 @@ impl World for Bare {
         Features::default()
     }
 
-    fn offers(&self, _: Rung, _: &str, _: u32) -> Result<(), Refusal> {
+    fn offers(&self, _: Rung, _: &str, _: &KernelType) -> Result<(), Refusal> {
         Err(Refusal("made up".into()))
     }
 
@@ -62,6 +62,8 @@ impl World for Bare {
 #[derive(Debug)]
 pub struct Small {
     btf: Vec<u8>,
+    module: Vec<u8>,
+    modules: Vec<String>,
 }
 
 impl World for Small {
@@ -70,7 +72,15 @@ impl World for Small {
     }
 
     fn btf(&self, module: &str) -> Option<&[u8]> {
-        (module == "vmlinux").then_some(&self.btf)
+        match module {
+            "vmlinux" => Some(&self.btf),
+            MODULE => Some(&self.module),
+            _ => None,
+        }
+    }
+
+    fn modules(&self) -> Option<&[String]> {
+        Some(&self.modules)
     }
 
     fn features(&self) -> Features {
@@ -78,7 +88,7 @@ impl World for Small {
     }
 
     /// `vfs_*` have the first rung, `kmem_*` the last, all others kprobes.
-    fn offers(&self, rung: Rung, function: &str, _: u32) -> Result<(), Refusal> {
+    fn offers(&self, rung: Rung, function: &str, _: &KernelType) -> Result<(), Refusal> {
         let offered = match rung {
             Rung::Fentry => function.starts_with("vfs_"),
             Rung::KprobeMulti => false,
@@ -122,6 +132,9 @@ impl World for Small {
     }
 }
 
+/// The only module.
+pub const MODULE: &str = "gizmo";
+
 const INT: u32 = 1;
 const PTR: u32 = 2;
 const ARRAY: u32 = 3;
@@ -134,9 +147,9 @@ const FUNC_PROTO: u32 = 13;
 
 #[allow(dead_code, reason = "not everybody who includes this file needs both machines")]
 impl Small {
-    /// The machine with another blob.
-    pub fn with(btf: Vec<u8>) -> Small {
-        Small { btf }
+    /// The machine with other blobs, of the kernel and of its module.
+    pub fn with(btf: Vec<u8>, module: Vec<u8>) -> Small {
+        Small { btf, module, modules: vec![MODULE.into()] }
     }
 
     /// The machine.
@@ -165,7 +178,12 @@ impl Small {
         types.tracepoint("sched_switch", &[("preempt", int), ("prev", task), ("next", task)]);
         types.tracepoint("sys_enter", &[("regs", anything), ("id", long)]);
         types.tracepoint("kmem_cache_alloc", &[("call_site", long), ("ptr", anything), ("s", cache)]);
-        Small { btf: types.blob() }
+        let mut own = types.behind();
+        let gizmo = own.members(STRUCT, "gizmo", 16, &[("owner", task, 0), ("size", int, 64)]);
+        let gizmo = own.to(PTR, "", gizmo);
+        own.function("gizmo_turn", int, &[("gizmo", gizmo), ("by", long)]);
+        own.tracepoint("gizmo_turned", &[("gizmo", gizmo)]);
+        Small::with(types.blob(), own.blob())
     }
 }
 
@@ -175,12 +193,19 @@ struct Types {
     words: Vec<u32>,
     count: u32,
     strings: Vec<u8>,
+    /// Bytes of names before its own.
+    before: u32,
 }
 
 impl Types {
+    /// Those of a module, which go on where these end.
+    fn behind(&self) -> Types {
+        Types { count: self.count, before: self.strings.len() as u32 + 1, ..Types::default() }
+    }
+
     fn string(&mut self, text: &str) -> u32 {
         // The empty string comes first.
-        let at = self.strings.len() as u32 + 1;
+        let at = self.before + self.strings.len() as u32 + 1;
         self.strings.extend(text.bytes().chain([0]));
         if text.is_empty() { 0 } else { at }
     }

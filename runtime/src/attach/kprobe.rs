@@ -3,10 +3,12 @@
 //! A program at several functions finds out by a cookie at which of them it is: the function's place in the list.
 
 use super::{Link, Taken};
-use crate::sys::{link, perf};
+use crate::symbol;
+use crate::sys::link::{self, Functions};
+use crate::sys::perf::{self, KprobePlace};
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Attaches a program to each function in turn.
@@ -15,29 +17,45 @@ pub(super) fn attach(program: BorrowedFd<'_>, functions: &[String], at_return: b
         Ok(pmu) => pmu,
         Err(error) => return taken.refuse_all(functions.len(), error),
     };
+    let addresses = addresses(functions);
     for (nth, function) in functions.iter().enumerate() {
-        taken.take(nth, attach_one(program, pmu, function, nth as u64, at_return));
+        let open = |place: KprobePlace<'_>| at_event(program, perf::open_kprobe(pmu, place, at_return)?, nth as u64);
+        match &addresses[nth][..] {
+            [] => taken.take(nth, by_any_name(function, |symbol| open(KprobePlace::Function(symbol)))),
+            several => several.iter().for_each(|address| taken.take(nth, open(KprobePlace::Address(*address)))),
+        }
         if taken.is_over() {
             return;
         }
     }
 }
 
-fn attach_one(program: BorrowedFd<'_>, pmu: u32, function: &str, cookie: u64, at_return: bool) -> io::Result<Link> {
-    let event = by_any_name(function, |symbol| perf::open_kprobe(pmu, symbol, at_return))?;
-    at_event(program, event, cookie)
+/// Where the functions of modules are, all of that name; none for those of the core kernel, which it finds itself.
+fn addresses(functions: &[String]) -> Vec<Vec<u64>> {
+    let of_modules = functions.iter().enumerate().filter(|(_, name)| name.contains(':'));
+    let wanted: HashMap<&str, usize> = of_modules.map(|(nth, name)| (name.as_str(), nth)).collect();
+    let mut found = vec![Vec::new(); functions.len()];
+    if !wanted.is_empty() {
+        // What cannot be read has no address, and the kernel says why the name alone will not do.
+        let _ = symbol::of_modules(|module, name, address| {
+            if let Some(nth) = wanted.get(format!("{module}:{name}").as_str()) {
+                found[*nth].push(address);
+            }
+        });
+    }
+    found
 }
 
 /// Tries a function's own name, then those that the compiler gives to what it has changed: BTF knows it by its own, the
 /// table of symbols need not.
 fn by_any_name<T>(function: &str, attach: impl Fn(&CStr) -> io::Result<T>) -> io::Result<T> {
     const CHANGED: [&str; 3] = [".isra.0", ".constprop.0", ".part.0"];
-    let error = match attach(&symbol(function)?) {
+    let error = match attach(&c_name(function)?) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => error,
         done => return done,
     };
     let changed = CHANGED.iter().map(|end| format!("{function}{end}"));
-    changed.filter_map(|name| symbol(&name).ok()).find_map(|name| attach(&name).ok()).ok_or(error)
+    changed.filter_map(|name| c_name(&name).ok()).find_map(|name| attach(&name).ok()).ok_or(error)
 }
 
 /// Has a program run at an event; it is told the cookie.
@@ -57,23 +75,42 @@ pub(super) fn at_event(program: BorrowedFd<'_>, event: OwnedFd, cookie: u64) -> 
 
 /// Attaches a program to all functions at once.
 pub(super) fn attach_multi(program: BorrowedFd<'_>, functions: &[String], at_return: bool, taken: &mut Taken) {
-    let symbols: io::Result<Vec<CString>> = functions.iter().map(|name| symbol(name)).collect();
-    match symbols {
-        Ok(symbols) => attach_some(program, &symbols, 0..functions.len(), at_return, taken),
-        Err(error) => taken.refuse_all(functions.len(), error),
+    let addresses = addresses(functions);
+    let (mut named, mut placed) = (Vec::new(), Vec::new());
+    for (nth, function) in functions.iter().enumerate() {
+        match (&addresses[nth][..], c_name(function)) {
+            ([], Ok(name)) => named.push((nth, name)),
+            ([], Err(error)) => return taken.refuse_all(functions.len(), error),
+            (several, _) => placed.extend(several.iter().map(|address| (nth, *address))),
+        }
     }
+    attach_some(&named, taken, &|some: &[(usize, CString)]| {
+        let (cookies, names) = split(some);
+        let link = |names: &[CString]| link::link_kprobe_multi(program, Functions::Names(names), &cookies, at_return);
+        match &names[..] {
+            [one] => by_any_name(&one.to_string_lossy(), |name| link(&[name.to_owned()])),
+            several => link(several),
+        }
+    });
+    attach_some(&placed, taken, &|some: &[(usize, u64)]| {
+        let (cookies, addresses) = split(some);
+        link::link_kprobe_multi(program, Functions::Addresses(&addresses), &cookies, at_return)
+    });
 }
 
+fn split<T: Clone>(places: &[(usize, T)]) -> (Vec<u64>, Vec<T>) {
+    places.iter().map(|(nth, place)| (*nth as u64, place.clone())).unzip()
+}
+
+/// Attaches a program to some places at once.
+type LinkSome<'a, T> = dyn Fn(&[(usize, T)]) -> io::Result<OwnedFd> + 'a;
+
 /// The kernel takes all of a list or nothing, and does not say which it minds: halves are tried where some are bad.
-fn attach_some(program: BorrowedFd<'_>, all: &[CString], some: Range<usize>, at_return: bool, taken: &mut Taken) {
-    let cookies: Vec<u64> = some.clone().map(|nth| nth as u64).collect();
-    let attached = match (&all[some.clone()], &cookies[..]) {
-        ([one], [_]) => by_any_name(&one.to_string_lossy(), |name| {
-            link::link_kprobe_multi(program, &[name.to_owned()], &cookies, at_return)
-        }),
-        (several, _) => link::link_kprobe_multi(program, several, &cookies, at_return),
-    };
-    let error = match attached {
+fn attach_some<T>(some: &[(usize, T)], taken: &mut Taken, link: &LinkSome<T>) {
+    if some.is_empty() || taken.is_over() {
+        return;
+    }
+    let error = match link(some) {
         Ok(link) => return taken.take_all(some.len(), Link::plain(link)),
         Err(error) => error,
     };
@@ -82,16 +119,15 @@ fn attach_some(program: BorrowedFd<'_>, all: &[CString], some: Range<usize>, at_
         Some(libc::ESRCH | libc::ENOENT | libc::EINVAL | libc::EADDRNOTAVAIL | libc::EILSEQ)
     );
     if some.len() == 1 || !one_is_bad {
-        some.for_each(|nth| taken.take(nth, Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(0)))));
+        let again = || io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(0));
+        some.iter().for_each(|(nth, _)| taken.take(*nth, Err(again())));
         return;
     }
-    let middle = some.start + some.len() / 2;
-    attach_some(program, all, some.start..middle, at_return, taken);
-    if !taken.is_over() {
-        attach_some(program, all, middle..some.end, at_return, taken);
-    }
+    let (left, right) = some.split_at(some.len() / 2);
+    attach_some(left, taken, link);
+    attach_some(right, taken, link);
 }
 
-fn symbol(function: &str) -> io::Result<CString> {
+fn c_name(function: &str) -> io::Result<CString> {
     CString::new(function).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tapster_compiler::image::{
     Array, Attach, Global, Handoff, Image, KeyKind, KeyPart, MapKind, MapRole, Moment, Storage, Value, When,
 };
-use tapster_compiler::world::{Rung, World};
+use tapster_compiler::world::{KernelType, Rung, World};
 use tapster_runtime_ebpf::aggregate::{Histogram, Layout, Parts, read};
 use tapster_runtime_ebpf::record::Kind;
 
@@ -34,8 +34,8 @@ fn tracepoint() -> Result<Attach, String> {
     privilege::check().map_err(|denied| denied.to_string())?;
     let machine = Machine::new();
     let btf = machine.btf("vmlinux").ok_or("no BTF")?;
-    let btf_id = btf_id(btf, TYPEDEF, "btf_trace_kmem_cache_alloc").ok_or("no tracepoint kmem_cache_alloc")?;
-    Ok(Attach::BtfTracepoint { name: "kmem_cache_alloc".into(), btf_id })
+    let id = btf_id(btf, TYPEDEF, "btf_trace_kmem_cache_alloc").ok_or("no tracepoint kmem_cache_alloc")?;
+    Ok(Attach::BtfTracepoint { name: "kmem_cache_alloc".into(), ty: KernelType { module: None, id } })
 }
 
 /// A sink that tests can look into.
@@ -205,13 +205,14 @@ fn each_rung_that_is_offered_attaches_and_its_stack_starts_at_the_function() {
     let Some((function, id)) = names.iter().find_map(|name| Some((*name, btf_id(btf, FUNC, name)?))) else {
         return skipped(test, "no kmem_cache_alloc");
     };
+    let ty = KernelType { module: None, id };
     for rung in [Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe] {
-        if let Err(refusal) = machine.offers(rung, function, id) {
+        if let Err(refusal) = machine.offers(rung, function, &ty) {
             skipped(&format!("{test} ({})", rung.name()), refusal.0);
             continue;
         }
         let attach = match rung {
-            Rung::Fentry => Attach::Fentry { function: function.into(), btf_id: id, moment: Moment::Entry },
+            Rung::Fentry => Attach::Fentry { function: function.into(), ty: ty.clone(), moment: Moment::Entry },
             Rung::KprobeMulti => Attach::KprobeMulti { functions: vec![function.into()], moment: Moment::Entry },
             _ => Attach::Kprobe { functions: vec![function.into()], moment: Moment::Entry },
         };
@@ -414,6 +415,7 @@ fn the_machine_answers_for_every_rung() {
     }
     let machine = Machine::new();
     let id = machine.btf("vmlinux").and_then(|btf| btf_id(btf, FUNC, "vfs_read")).unwrap_or(0);
+    let id = &KernelType { module: None, id };
     for rung in Rung::LADDER {
         let answer = machine.offers(rung, "vfs_read", id);
         let _ = writeln!(io::stderr(), "{}: {answer:?}", rung.name());

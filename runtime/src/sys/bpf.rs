@@ -292,6 +292,8 @@ pub struct ProgramSpec<'a> {
     pub kind: ProgramKind,
     /// Its instructions, each `struct bpf_insn` as a word.
     pub code: &'a [u64],
+    /// The BTF that its place's type is in, where that is a module's.
+    pub module: Option<BorrowedFd<'a>>,
     /// What it refers to in BTF.
     pub debug: Option<DebugInfo<'a>>,
 }
@@ -314,6 +316,13 @@ pub struct Refused {
     pub error: io::Error,
     /// What the verifier said; empty where it was never asked.
     pub log: String,
+}
+
+impl Refused {
+    /// The verifier was never asked.
+    pub fn unasked(error: io::Error) -> Refused {
+        Refused { error, log: String::new() }
+    }
 }
 
 /// Loads a program; on failure asks again for the verifier's log.
@@ -348,6 +357,9 @@ fn load_once(spec: &ProgramSpec<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
     fields.prog_type = kind as u32;
     fields.expected_attach_type = attach_type;
     fields.attach_btf_id = btf_id;
+    if let Some(module) = spec.module {
+        fields.__bindgen_anon_1.attach_btf_obj_fd = raw(module);
+    }
     fields.insns = spec.code.as_ptr() as u64;
     fields.insn_cnt = spec.code.len() as u32;
     fields.license = c"GPL".as_ptr() as u64;

@@ -32,25 +32,46 @@ pub fn link_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 
+/// Functions for [`link_kprobe_multi`].
+#[derive(Clone, Copy, Debug)]
+pub enum Functions<'a> {
+    /// By name.
+    Names(&'a [CString]),
+    /// By address.
+    Addresses(&'a [u64]),
+}
+
 /// Attaches a program to many functions, each with a cookie; `at_return` has it run as they return.
 pub fn link_kprobe_multi(
     program: BorrowedFd<'_>,
-    functions: &[CString],
+    functions: Functions<'_>,
     cookies: &[u64],
     at_return: bool,
 ) -> io::Result<OwnedFd> {
     /// `BPF_F_KPROBE_MULTI_RETURN` of include/uapi/linux/bpf.h.
     const RETURN: u32 = 1;
-    assert_eq!(functions.len(), cookies.len(), "the kernel reads one for each");
-    let symbols: Vec<*const c_char> = functions.iter().map(|name| CStr::as_ptr(name)).collect();
+    let names: Vec<*const c_char> = match functions {
+        Functions::Names(names) => names.iter().map(|name| CStr::as_ptr(name)).collect(),
+        Functions::Addresses(_) => Vec::new(),
+    };
     let mut attr = zeroed();
     attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
     attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_KPROBE_MULTI as u32;
     // SAFETY: the union is zeroed plain data.
     let multi = unsafe { &mut attr.link_create.__bindgen_anon_3.kprobe_multi };
-    multi.syms = symbols.as_ptr() as u64;
+    let count = match functions {
+        Functions::Names(_) => {
+            multi.syms = names.as_ptr() as u64;
+            names.len()
+        }
+        Functions::Addresses(addresses) => {
+            multi.addrs = addresses.as_ptr() as u64;
+            addresses.len()
+        }
+    };
+    assert_eq!(count, cookies.len(), "the kernel reads one for each");
     multi.cookies = cookies.as_ptr() as u64;
-    multi.cnt = symbols.len() as u32;
+    multi.cnt = count as u32;
     multi.flags = if at_return { RETURN } else { 0 };
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }

@@ -4,6 +4,7 @@
 //! Nothing here knows what a script, a map's role or a probe is.
 
 pub mod bpf;
+pub mod btf;
 pub mod clock;
 pub mod errno;
 pub mod link;

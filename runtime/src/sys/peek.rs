@@ -54,7 +54,7 @@ impl Peek {
         let map = Map::create(&spec)?;
         let code = code(map.as_fd().as_raw_fd());
         let kind = ProgramKind::RawTracepoint;
-        let program = bpf::try_program(&ProgramSpec { name: "peek", kind, code: &code, debug: None })?;
+        let program = bpf::try_program(&ProgramSpec { name: "peek", kind, code: &code, module: None, debug: None })?;
         Ok(Peek { map, program, value })
     }
 

@@ -48,15 +48,27 @@ pub fn open_uprobe(pmu: u32, place: &UprobeSpec<'_>) -> io::Result<OwnedFd> {
     open(&attr, place.pid)
 }
 
-/// Opens a kprobe at a function's entry or its return, on all CPUs and for all processes.
-pub fn open_kprobe(pmu: u32, function: &CStr, at_return: bool) -> io::Result<OwnedFd> {
+/// Where a kprobe stands.
+#[derive(Clone, Copy, Debug)]
+pub enum KprobePlace<'a> {
+    /// At a function.
+    Function(&'a CStr),
+    /// At an instruction.
+    Address(u64),
+}
+
+/// Opens a kprobe at a place or where the function there returns, on all CPUs and for all processes.
+pub fn open_kprobe(pmu: u32, place: KprobePlace<'_>, at_return: bool) -> io::Result<OwnedFd> {
     // SAFETY: the structure is plain numbers, for which zero is valid.
     let mut attr: perf_event_attr = unsafe { mem::zeroed() };
     attr.type_ = pmu;
     attr.size = size_of::<perf_event_attr>() as u32;
     // As for uprobes.
     attr.config = at_return.into();
-    attr.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
+    match place {
+        KprobePlace::Function(name) => attr.__bindgen_anon_3.kprobe_func = name.as_ptr() as u64,
+        KprobePlace::Address(address) => attr.__bindgen_anon_4.kprobe_addr = address,
+    }
     open(&attr, None)
 }
 

@@ -41,6 +41,22 @@ pub fn has_capability(capability: Capability) -> bool {
     data[number / 32][0] >> (number % 32) & 1 == 1
 }
 
+/// Has this process allowed to open so many files more than it usually does.
+pub fn allow_files(more: usize) -> io::Result<()> {
+    /// What the process needs besides: libraries, rings, what the script opens.
+    const USUAL: u64 = 128;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes to the structure alone.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }.into())?;
+    let wanted = more as u64 + USUAL;
+    if limit.rlim_cur >= wanted {
+        return Ok(());
+    }
+    limit = libc::rlimit { rlim_cur: wanted, rlim_max: limit.rlim_max.max(wanted) };
+    // SAFETY: the call reads the structure alone.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }.into()).map(drop)
+}
+
 /// The kernel's release string, as `uname -r` prints it.
 pub fn release() -> String {
     let mut name = MaybeUninit::<libc::utsname>::zeroed();

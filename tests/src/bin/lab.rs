@@ -62,7 +62,7 @@ fn boot(request: &Request) -> Result<Said, String> {
     let initramfs = scratch.path().join("initramfs");
     let tapster = workspace::tapster()?;
     let image = || {
-        let mut image = session::standard_image(&request.command, &tapster)?;
+        let mut image = session::standard_image(&request.command, &kernel, &tapster)?;
         request.add.iter().try_for_each(|file| image.add(Path::new(file)))?;
         image.write(&initramfs)
     };

@@ -20,6 +20,7 @@ const BUSYBOX: &str = "/bin/busybox";
 pub struct Image {
     archive: Archive,
     libraries: BTreeSet<String>,
+    modules: usize,
 }
 
 impl Image {
@@ -45,6 +46,13 @@ impl Image {
     pub fn add(&mut self, path: &Path) -> io::Result<()> {
         let name = path.file_name().ok_or_else(|| io::Error::other(format!("{} is no file", path.display())))?;
         self.executable(path, &format!("/add/{}", name.to_string_lossy()))
+    }
+
+    /// Adds a module that the first process loads; those that it needs come before it.
+    pub fn module(&mut self, path: &Path) -> io::Result<()> {
+        self.modules += 1;
+        self.archive.file(&format!("/modules/{}", self.modules), 0o644, &read(path)?);
+        Ok(())
     }
 
     fn executable(&mut self, path: &Path, to: &str) -> io::Result<()> {

@@ -16,6 +16,8 @@ for port in 1 2 3; do $B stty -F /dev/ttyS$port raw -echo; done
 $B --install -s /bin
 export PATH=/tests/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
 $B ip link set lo up
+for module in /modules/*; do $B insmod "$module"; done
+$B mount -t configfs configfs /sys/kernel/config
 cd /
 $B sh /job </dev/null >/dev/ttyS1 2>/dev/ttyS2
 echo $? >/dev/ttyS3

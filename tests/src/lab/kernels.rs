@@ -23,9 +23,17 @@ pub struct Row {
 pub const MATRIX: &[Row] = &[
     Row { name: "6.1", suite: "bookworm", package: ("linux-image-6.1.", "-cloud-amd64-unsigned"), required: true },
     Row { name: "6.12", suite: "trixie", package: ("linux-image-6.12.", "-cloud-amd64-unsigned"), required: false },
-    // The kernel alone, without a module: 14 MB. The image package of this suite has signed parts only.
-    Row { name: "7.2", suite: "testing", package: ("linux-binary-7.2.", "-cloud-amd64"), required: false },
+    // The kernel alone: 14 MB. The image package of this suite has signed parts only.
+    Row { name: "7.2", suite: "testing", package: (KERNEL_ALONE, "-cloud-amd64"), required: false },
 ];
+
+/// How a package begins that has a kernel without its modules, and the one that has those.
+const KERNEL_ALONE: &str = "linux-binary-7.2.";
+const MODULES_ALONE: &str = "linux-modules-7.2.";
+
+/// Modules that guests load, in this order: an empty block device that tells in tracepoints and structures of its own
+/// what it does, and what it needs.
+pub const MODULES: &[&str] = &["configfs", "null_blk"];
 
 /// A kernel that can be booted.
 #[derive(Debug, Clone)]
@@ -36,6 +44,8 @@ pub struct Kernel {
     pub package: String,
     /// An ELF file with a PVH note.
     pub vmlinux: PathBuf,
+    /// Those of [`MODULES`], as ELF files.
+    pub modules: Vec<PathBuf>,
 }
 
 impl Row {
@@ -43,12 +53,14 @@ impl Row {
     pub fn kernel(&self) -> Result<Kernel, String> {
         let _held = super::lock().map_err(|e| format!("lab: {e}"))?;
         let folder = super::folder().join("kernels").join(self.name);
-        if !folder.exists() {
+        let modules: Vec<PathBuf> = MODULES.iter().map(|name| folder.join(format!("{name}.ko"))).collect();
+        if !modules.iter().all(|module| module.exists()) {
+            let _ = fs::remove_dir_all(&folder);
             eprintln!("lab: fetching kernel {} from Debian {}", self.name, self.suite);
             self.fetch(&folder).map_err(|e| format!("kernel {} cannot be had: {e}", self.name))?;
         }
         let package = fs::read_to_string(folder.join("package")).map_err(|e| format!("lab: {e}"))?;
-        Ok(Kernel { name: self.name, package, vmlinux: folder.join("vmlinux") })
+        Ok(Kernel { name: self.name, package, vmlinux: folder.join("vmlinux"), modules })
     }
 
     /// Makes `folder`, whole or not at all.
@@ -58,20 +70,29 @@ impl Row {
         let scratch = Scratch::new().map_err(|e| e.to_string())?;
         let unpacked = scratch.path().join("package");
         suite.unpack(&package, &unpacked)?;
-        let image = boot_image(&unpacked).ok_or_else(|| format!("{package} holds no vmlinuz"))?;
+        // `boot/vmlinuz-VERSION`, or, in newer packages, `usr/lib/modules/VERSION/vmlinuz`.
+        let image = find(&unpacked, "vmlinuz").ok_or_else(|| format!("{package} holds no vmlinuz"))?;
         let done = scratch.path().join("done");
         fs::create_dir_all(&done).map_err(|e| e.to_string())?;
         vmlinux::extract(&image, &done.join("vmlinux"))?;
+        if package.starts_with(KERNEL_ALONE) {
+            suite.unpack(&package.replacen(KERNEL_ALONE, MODULES_ALONE, 1), &unpacked)?;
+        }
+        for name in MODULES {
+            let file =
+                find(&unpacked, &format!("{name}.ko")).ok_or_else(|| format!("{package} has no module {name}"))?;
+            vmlinux::copy(&file, &done.join(format!("{name}.ko")))?;
+        }
         fs::write(done.join("package"), &package).map_err(|e| e.to_string())?;
         fs::create_dir_all(folder.parent().expect("below the lab")).map_err(|e| e.to_string())?;
         fs::rename(done, folder).map_err(|e| e.to_string())
     }
 }
 
-/// `boot/vmlinuz-VERSION`, or, in newer packages, `usr/lib/modules/VERSION/vmlinuz`.
-fn boot_image(folder: &Path) -> Option<PathBuf> {
+/// A file whose name begins so, in a folder or below.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?.flatten();
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.map(|e| e.path()).partition(|path| path.is_dir());
-    let is_image = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"));
-    files.into_iter().find(is_image).or_else(|| folders.iter().find_map(|folder| boot_image(folder)))
+    let is_it = |path: &PathBuf| path.file_name().is_some_and(|own| own.to_string_lossy().starts_with(name));
+    files.into_iter().find(is_it).or_else(|| folders.iter().find_map(|folder| find(folder, name)))
 }

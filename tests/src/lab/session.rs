@@ -80,7 +80,7 @@ fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String], options: &Options) -> 
     let scratch = Scratch::new().map_err(|e| e.to_string())?;
     let initramfs = scratch.path().join("initramfs");
     let image = || {
-        let mut image = standard_image(&format!("exec {BIN}/guest {CASES} {JOB_LIST}\n"), tapster)?;
+        let mut image = standard_image(&format!("exec {BIN}/guest {CASES} {JOB_LIST}\n"), kernel, tapster)?;
         image.text(JOB_LIST, &jobs.join("\n"));
         image.write(&initramfs)
     };
@@ -88,9 +88,10 @@ fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String], options: &Options) -> 
     qemu::boot(kernel, &initramfs, options).map_err(|e| e.to_string())
 }
 
-/// An image with Tapster under its name, the helper programs and the corpus, to run a shell script.
-pub fn standard_image(job: &str, tapster: &Path) -> std::io::Result<Image> {
+/// An image with Tapster under its name, the helper programs, some modules and the corpus, to run a shell script.
+pub fn standard_image(job: &str, kernel: &Kernel, tapster: &Path) -> std::io::Result<Image> {
     let mut image = Image::new(job)?;
+    kernel.modules.iter().try_for_each(|module| image.module(module))?;
     image.program(tapster, "tapster")?;
     for helper in ["guest", "storm", "counter", "caller", "leak"] {
         image.program(&workspace::binaries().join(helper), helper)?;

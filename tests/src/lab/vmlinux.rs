@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
+/// What an ELF file begins with.
+const ELF: &[u8] = b"\x7fELF";
+
 /// Magic numbers of the compressions that kernels use, and who undoes them.
 const DECOMPRESSORS: &[(&[u8], &[&str])] = &[
     (b"\x02\x21\x4c\x18", &["lz4", "-dc"]),
@@ -18,15 +21,26 @@ const DECOMPRESSORS: &[(&[u8], &[&str])] = &[
 /// Writes the ELF file inside the bzImage `image` to `to`.
 pub fn extract(image: &Path, to: &Path) -> Result<(), String> {
     let bytes = fs::read(image).map_err(|e| format!("{}: {e}", image.display()))?;
-    if bytes.starts_with(b"\x7fELF") {
-        return fs::write(to, bytes).map_err(|e| format!("{}: {e}", to.display()));
+    match payload(&bytes) {
+        Some(payload) if !bytes.starts_with(ELF) => unpack(image, payload, to),
+        _ => unpack(image, &bytes, to),
     }
-    let payload = payload(&bytes).ok_or_else(|| format!("{} is no bzImage", image.display()))?;
+}
+
+/// Writes the ELF file that `file` is, perhaps compressed, to `to`.
+pub fn copy(file: &Path, to: &Path) -> Result<(), String> {
+    unpack(file, &fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?, to)
+}
+
+fn unpack(image: &Path, payload: &[u8], to: &Path) -> Result<(), String> {
+    if payload.starts_with(ELF) {
+        return fs::write(to, payload).map_err(|e| format!("{}: {e}", to.display()));
+    }
     let row = DECOMPRESSORS.iter().find(|row| payload.starts_with(row.0));
-    let (_, command) = row.ok_or_else(|| format!("{}: compression {:x?}", image.display(), &payload[..4]))?;
+    let (_, command) = row.ok_or_else(|| format!("{}: compression {:x?}", image.display(), payload.get(..4)))?;
     decompress(payload.to_vec(), command, to).map_err(|e| format!("{}: {e}", command[0]))?;
     let unpacked = fs::read(to).map_err(|e| format!("{}: {e}", to.display()))?;
-    if unpacked.starts_with(b"\x7fELF") { Ok(()) } else { Err(format!("{}: no ELF file inside", image.display())) }
+    if unpacked.starts_with(ELF) { Ok(()) } else { Err(format!("{}: no ELF file inside", image.display())) }
 }
 
 /// `setup_sects` at 0x1f1, `payload_offset` at 0x248, `payload_length` at 0x24c; the last four bytes are the unpacked

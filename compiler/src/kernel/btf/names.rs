@@ -14,7 +14,7 @@ pub struct Variable {
 impl<'a> Btf<'a> {
     /// The value of an enumeration's constant.
     pub fn constant(&'a self, name: &str) -> Option<i64> {
-        let types = self.walk().map(|(_, at, info)| Type { btf: self, at, info });
+        let types = self.walk().map(|(_, at, info)| Type { btf: self, root: self, at, info });
         let mut enumerations = types.filter(|ty| matches!(ty.kind(), Kind::Enum | Kind::Enum64));
         enumerations.find_map(|ty| ty.constants().find(|(own, _)| *own == name).map(|(_, value)| value))
     }
@@ -22,7 +22,9 @@ impl<'a> Btf<'a> {
     /// The first type that is a pointer to this one.
     pub fn pointer_to(&'a self, target: TypeId) -> Option<TypeId> {
         let is_it = |ty: &Type| ty.kind() == Kind::Ptr && ty.target() == target;
-        self.walk().find(|(_, at, info)| is_it(&Type { btf: self, at: *at, info: *info })).map(|(id, ..)| id)
+        self.walk()
+            .find(|(_, at, info)| is_it(&Type { btf: self, root: self, at: *at, info: *info }))
+            .map(|(id, ..)| id)
     }
 
     /// A variable by its name.

@@ -98,7 +98,7 @@ impl<'a> Type<'a> {
             if !name.is_empty() {
                 return visit(name, Member { bit_offset, ..member });
             }
-            match self.btf.strip(member.ty) {
+            match self.root.strip(member.ty) {
                 Some((_, inner)) => inner.visit_members(bit_offset, room, visit),
                 None => true,
             }
