@@ -1,4 +1,4 @@
-//! Functions that differ by who calls them: those that use `$variables`, and those that take members of their
+//! Functions that differ by who calls them: those that use `$variables` or `returnval()` and its kind, and those that take members of their
 //! parameters.
 //!
 //! SystemTap builds such a function anew for each probe and lets pointers' types flow through calls; here it has an
@@ -45,7 +45,7 @@ pub struct Instances {
 /// What a function depends on, itself or through those that it calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Depends {
-    /// `$variables`.
+    /// `$variables`, and functions of the place that a probe stands at.
     probe: bool,
     /// Members of values whose type comes with them.
     types: bool,
@@ -85,6 +85,7 @@ fn depends(names: &Names, functions: &[Function]) -> Vec<Depends> {
         walk::exprs(body, &mut |e| match &e.kind {
             ExprKind::Target(..) | ExprKind::Operator(..) => all[id].probe = true,
             ExprKind::Deref(..) => all[id].types = true,
+            ExprKind::Call(name, _) if super::registers::is_of_place(&name.name) => all[id].probe = true,
             ExprKind::Call(name, args) => {
                 let callees = names.overloads(&name.name, *file).iter();
                 callees.filter(|id| functions[**id].params == args.len()).for_each(|callee| callers[*callee].push(id));

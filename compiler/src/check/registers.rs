@@ -4,9 +4,10 @@
 use super::builder::Builder;
 use crate::hir::{ArgSource, Arith, Expr, ExprKind, Place, Type};
 use crate::image::{Attach, Moment};
-use crate::intrinsic;
+use crate::intrinsic::{self, Known, Op};
 use crate::probe::{ARGUMENT_REGISTERS, INSTRUCTION_REGISTER, RESULT, Site, register_of};
-use tapster_lang::ast::{self, Ident, Literal};
+use crate::syscall::ARGUMENTS as ARGUMENTS_OF_CALLS;
+use tapster_lang::ast::{self, Access, Ident, Literal};
 use tapster_lang::{Diagnostic, Span};
 
 /// Functions of an argument's number, with the bytes and the sign of what they give.
@@ -41,6 +42,15 @@ pub fn names<'a>() -> impl Iterator<Item = &'a str> {
     ARGUMENTS.iter().map(|row| row.0).chain(OTHERS.iter().map(|row| row.0))
 }
 
+/// Whether a function's meaning depends on where the probe stands.
+pub fn is_of_place(name: &str) -> bool {
+    names().any(|known| known == name)
+        || matches!(
+            intrinsic::find(name).map(|intrinsic| intrinsic.op),
+            Some(Op::Known(Known::IsReturn | Known::ReturnValue))
+        )
+}
+
 impl Builder<'_, '_> {
     /// A call of such a function; `None` where it is none.
     pub(super) fn of_place(&mut self, name: &Ident, args: &[ast::Expr], span: Span) -> Option<Option<Expr>> {
@@ -70,6 +80,12 @@ impl Builder<'_, '_> {
             return self.refuse(nothing(name, "the number of an argument must be written out"));
         };
         let nth = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        if site.context.of_calls
+            && let Some(register) = nth.and_then(|nth| ARGUMENTS_OF_CALLS.get(nth))
+        {
+            let word = self.expr(&variable(register, span));
+            return Some(narrow(word, size, signed));
+        }
         let source = nth.and_then(|nth| argument(site, nth));
         let Some(source) = source else {
             return self.refuse(nothing(name, &format!("argument {number} cannot be had at this place")));
@@ -142,6 +158,39 @@ fn argument(site: &Site, nth: usize) -> Option<ArgSource> {
         None => {
             let mut args = site.context.args.iter().filter(|arg| arg.name != RESULT);
             args.nth(nth).map(|arg| arg.source.clone())
+        }
+    }
+}
+
+/// An expression like `$regs->di` or `$regs->regs[1]`.
+fn variable(text: &str, span: Span) -> ast::Expr {
+    let ident = |name: &str| Ident { name: name.into(), span };
+    let mut path = Vec::new();
+    let mut parts = text.split("->");
+    let name = ident(parts.next().unwrap_or_default());
+    for part in parts {
+        let (member, index) = part.trim_end_matches(']').split_once('[').unwrap_or((part, ""));
+        path.push(Access::Member(ident(member)));
+        path.extend(index.parse().ok().map(|index| {
+            Access::Index(ast::Expr { kind: ast::ExprKind::Literal(Literal::Number(index)), span, at: span })
+        }));
+    }
+    ast::Expr { kind: ast::ExprKind::Target(name, path), span, at: span }
+}
+
+/// The lower bytes of a word.
+fn narrow(word: Expr, size: u8, signed: bool) -> Expr {
+    let span = word.span;
+    let shift = |op, value| {
+        let by = Box::new(Expr::long(64 - 8 * i64::from(size), span));
+        Expr { ty: Type::Long, ..Expr::new(ExprKind::Arith(op, Box::new(value), by), span) }
+    };
+    match (size, signed) {
+        (8, _) => word,
+        (_, true) => shift(Arith::Shr, shift(Arith::Shl, word)),
+        (_, false) => {
+            let mask = Box::new(Expr::long((1 << (8 * i64::from(size))) - 1, span));
+            Expr { ty: Type::Long, ..Expr::new(ExprKind::Arith(Arith::And, Box::new(word), mask), span) }
         }
     }
 }

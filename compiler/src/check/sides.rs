@@ -15,7 +15,6 @@ pub const READ_BEFORE: &str = "assign it to a variable before the loop or the fu
 const PRINT_STACK: &str = "collect backtrace() as a key of a statistic and print it in an end or timer probe";
 const COMPARE_STACKS: &str = "stacks can be equal or not, to stacks alone";
 const STACK_TEXT: &str = "keep the stack as a stack: a variable that holds backtrace() may hold nothing else";
-const STACK_ONLY: &str = "print_stack() takes what backtrace() gave";
 
 /// What a side cannot do, where, and what to do instead.
 #[derive(Clone, Debug)]
@@ -115,9 +114,6 @@ impl<'a> Side<'a> {
             Sides::Kernel if !self.in_kernel => refusal(format!("{}()", intrinsic.name), IN_THE_KERNEL),
             _ if self.in_kernel && intrinsic.op == Op::Library(LibraryFn::strlen) && self.is_stack(&args[0]) => {
                 refusal("a stack as text".into(), STACK_TEXT)
-            }
-            _ if intrinsic.op == Op::PrintStack && self.shape(&args[0]) != Shape::Stack => {
-                refusal("print_stack() of a string".into(), STACK_ONLY)
             }
             _ => None,
         }

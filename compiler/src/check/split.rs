@@ -25,6 +25,7 @@ const NESTING_MAX: u32 = 256;
 /// Expressions that may be repeated where the branches of an `if` go over with what follows it.
 const COPIES_MAX: usize = 20_000;
 
+const PLACE: &str = "where this handler goes on in user space";
 const AT_THE_RETURN: &str = "take the numbers and pointers at the entry, and make text of them at the return";
 
 /// Divides every kernel handler, and refuses what neither side can do.
@@ -278,29 +279,20 @@ fn capture(program: &mut Program, probe: usize) {
     }
 }
 
-/// Refuses what is left in the wrong place.
+/// Refuses what is left in the wrong place. Handlers of `begin` and its kind have stopped at nothing: what they ask of
+/// the kernel is empty or 0.
 fn refuse(program: &mut Program, functions: &[Needs], max: u32, cx: &mut Context) {
-    let mut found: Vec<(Refusal, &str)> = Vec::new();
-    let kernel = "where this handler goes on in user space";
+    let mut found: Vec<Refusal> = Vec::new();
     for nth in 0..program.handoffs.len() {
         let mut handler = core::mem::take(&mut program.handoffs[nth].handler);
-        found.extend(refusals(program, &mut handler, max, false).into_iter().map(|refusal| (refusal, kernel)));
-        found.extend(of_the_process(program, &mut handler).map(|refusal| (refusal, kernel)));
-        found.extend(of_the_entry(program, &mut handler).map(|refusal| (refusal, kernel)));
-        found.extend(called(program, &mut handler, functions).into_iter().map(|refusal| (refusal, kernel)));
+        found.extend(refusals(program, &mut handler, max, false));
+        found.extend(of_the_process(program, &mut handler));
+        found.extend(of_the_entry(program, &mut handler));
+        found.extend(called(program, &mut handler, functions));
         program.handoffs[nth].handler = handler;
     }
-    for nth in 0..program.probes.len() {
-        let mut handler = core::mem::take(&mut program.probes[nth].handler);
-        if let Place::User(_) = program.probes[nth].place {
-            let user = "in a handler that runs in user space";
-            found.extend(refusals(program, &mut handler, max, false).into_iter().map(|refusal| (refusal, user)));
-            found.extend(called(program, &mut handler, functions).into_iter().map(|refusal| (refusal, user)));
-        }
-        program.probes[nth].handler = handler;
-    }
-    for (Refusal { what, span, help }, place) in found {
-        let error = Diagnostic::error("check::side", format!("{what} cannot be had {place}"));
+    for Refusal { what, span, help } in found {
+        let error = Diagnostic::error("check::side", format!("{what} cannot be had {PLACE}"));
         cx.report(error.label(span, "belongs to the kernel").help(help));
     }
 }

@@ -41,6 +41,54 @@ pub const FUNCTIONS: &[FunctionRow] = &[
         since: "6.10",
         source: "include/linux/slab.h, kmalloc() of a constant size",
     },
+    FunctionRow {
+        asked: "__vfs_read",
+        actual: "vfs_read",
+        since: "5.8",
+        source: "fs/read_write.c, vfs_read() holds what it did",
+    },
+    FunctionRow {
+        asked: "__vfs_write",
+        actual: "vfs_write",
+        since: "5.8",
+        source: "fs/read_write.c, vfs_write() holds what it did",
+    },
+    FunctionRow {
+        asked: "find_get_entry",
+        actual: "mapping_get_entry",
+        since: "5.15",
+        source: "mm/filemap.c, the old name went to one that walks",
+    },
+    FunctionRow {
+        asked: "find_get_entry",
+        actual: "filemap_get_entry",
+        since: "6.3",
+        source: "mm/filemap.c, mapping_get_entry() until then",
+    },
+    FunctionRow {
+        asked: "clear_huge_page",
+        actual: "folio_zero_user",
+        since: "6.11",
+        source: "mm/memory.c, of folios",
+    },
+    FunctionRow {
+        asked: "copy_user_huge_page",
+        actual: "copy_user_large_folio",
+        since: "6.4",
+        source: "mm/memory.c, of folios",
+    },
+    FunctionRow {
+        asked: "split_huge_page",
+        actual: "split_huge_page_to_list",
+        since: "3.13",
+        source: "include/linux/huge_mm.h, the old name is an inline function",
+    },
+    FunctionRow {
+        asked: "split_huge_page",
+        actual: "split_huge_page_to_list_to_order",
+        since: "6.9",
+        source: "include/linux/huge_mm.h, the old name is an inline function",
+    },
 ];
 
 /// A suffix that a whole family of functions got.

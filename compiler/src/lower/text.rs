@@ -5,6 +5,7 @@ use super::handler::{Bound, Home, Lowerer};
 use super::plan::text_size;
 use super::target::{Foreign, PrintArg, Target, Text};
 use crate::hir::{self, Expr, ExprKind, Modify, Shape};
+use crate::host::LibraryFn;
 use crate::image::Storage;
 use crate::intrinsic::{Intrinsic, Op};
 use cranelift_codegen::ir::{InstBuilder, Value};
@@ -178,14 +179,13 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 self.target.raise_text(&mut self.code, &message, size);
                 self.after_leaving();
             }
-            Op::PrintStack => {
-                let handle = match self.text(&args[0]) {
-                    Text::Stack(handle) => handle,
-                    // A string is no stack: prints nothing, as an empty backtrace does.
-                    _ => self.code.k(0),
-                };
-                self.target.print_stack(&mut self.code, handle);
-            }
+            Op::PrintStack => match self.text(&args[0]) {
+                Text::Stack(handle) => self.target.print_stack(&mut self.code, handle),
+                text => {
+                    let addresses = [PrintArg::Text(text, self.size_of(&args[0]))];
+                    self.target.library(&mut self.code, LibraryFn::print_syms, &addresses, None, at);
+                }
+            },
             Op::Library(function) => {
                 let args = self.library_args(args);
                 self.target.library(&mut self.code, function, &args, None, at);

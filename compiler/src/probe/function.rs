@@ -132,6 +132,17 @@ fn named(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagno
     Ok(functions)
 }
 
+/// The function that a name stands for that the kernel has no symbol of.
+pub fn renamed(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagnostic> {
+    let btf = resolver.btf(asked.at)?;
+    let functions: Vec<Function> = find(btf, &[asked.name]).into_iter().flatten().collect();
+    if functions.is_empty() {
+        return Err(no_match(btf, asked.name, asked.at));
+    }
+    say_names(asked.name, &functions, resolver);
+    Ok(functions)
+}
+
 /// A function that BTF has no prototype of, by the names the compiler gave to what became of it.
 fn unknown_to_btf(name: &str, resolver: &mut Resolver) -> Vec<Function> {
     let mut symbols = pattern::variants(name, resolver);
@@ -199,7 +210,7 @@ fn say_names(asked: &str, functions: &[Function], resolver: &mut Resolver) {
     });
 }
 
-pub fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
+fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
     let error = Diagnostic::error("probe::no-match", format!("no kernel function matches `{name}`"))
         .label(at, "matches nothing");
     // A renamed function is known by the name it had.

@@ -1,6 +1,6 @@
 //! `kprobe.function("NAME")`: a function by its symbol alone. There are registers and no types: `int_arg(n)`, `returnval()`.
 
-use super::function::{matching, no_match, stand};
+use super::function::{matching, renamed, stand};
 use super::ladder::{Asked, Function};
 use super::module;
 use super::pattern::{self, is_pattern};
@@ -22,7 +22,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let functions = match asked.lenient {
         true => matching(&asked, resolver)?,
         false if is_there(name, resolver) => vec![Function::new(name, 0)],
-        false => return Err(no_match(resolver.btf(at)?, name, at)),
+        false => renamed(&asked, resolver)?,
     };
     stand(&asked, &functions, resolver)
 }

@@ -51,6 +51,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("nd_syscall", syscall::resolve),
     ("dw_syscall", syscall::resolve),
     ("tp_syscall", syscall::resolve),
+    (syscall::PASS, syscall::pass),
 ];
 
 /// Probe points by their form, as `--dump-probe-types` lists them.

@@ -75,6 +75,8 @@ pub struct Context {
     pub guard: Option<Expr>,
     /// At a function's return: its entry, for what is asked of it there.
     pub entry: Option<Box<Site>>,
+    /// Whether system calls pass here: their arguments are in `$regs`.
+    pub of_calls: bool,
 }
 
 impl Context {

@@ -1,18 +1,63 @@
 //! `syscall.NAME`: what is no alias of a system call (`crate::syscall`) is none of this architecture's calls.
 
-use super::site::{Resolver, Sites, mismatch};
+use super::RESULT;
+use super::site::{Arg, Resolver, Sites, mismatch, no_more};
+use super::tracepoint;
+use crate::kernel::renames;
 use crate::suggest::did_you_mean;
 use crate::syscall::calls;
 use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
 
+/// Calls that other architectures, or programs of 32 bits, have; SystemTap knows them everywhere.
+const ELSEWHERE: &[&str] = &[
+    "bdflush",
+    "chown16",
+    "compat_*",
+    "fchown16",
+    "fcntl64",
+    "fork",
+    "getgroups16",
+    "ipc",
+    "lchown16",
+    "llseek",
+    "mmap",
+    "mmap2",
+    "nice",
+    "old*",
+    "pause",
+    "readdir",
+    "recv",
+    "send",
+    "sgetmask",
+    "sigaction",
+    "signal",
+    "sigpending",
+    "sigprocmask",
+    "sigreturn",
+    "sigsuspend",
+    "socketcall",
+    "ssetmask",
+    "statfs64",
+    "fstatfs64",
+    "stime",
+    "umount2",
+    "vfork",
+    "waitpid",
+    "_llseek",
+];
+
 /// `syscall.NAME`, `nd_syscall.NAME` and their kind
-pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
+pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let names: Vec<&str> = calls().flat_map(|call| call.names).collect();
     let Some(part) = point.components.get(1) else {
         return Err(mismatch(point, 1, ["NAME", "*"]));
     };
     let name = part.name.name.as_str();
+    if ELSEWHERE.iter().any(|known| renames::matches(known, name)) {
+        resolver.note(format!("{name} is no system call of this architecture: nothing passes there"));
+        return Ok(Vec::new());
+    }
     let error = Diagnostic::error(
         "probe::no-match",
         format!("no system call `{name}` on {}", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86-64" }),
@@ -22,4 +67,25 @@ pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
         Some(help) => error.help(help),
         None => error.help("`syscall.*` stands for all of them"),
     })
+}
+
+/// What the points start with that system calls' aliases stand at.
+pub const PASS: &str = "__syscall";
+
+/// `__syscall.enter` and `__syscall.exit`: where all calls pass. The exit is the return of the function that a call is.
+pub fn pass(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
+    let part = point.components.get(1).ok_or_else(|| mismatch(point, 1, ["enter", "exit"]))?;
+    no_more(point, 2)?;
+    let mut enter = tracepoint::named("sys_enter", resolver, part.name.span)?;
+    enter.context.of_calls = true;
+    if part.name.name == "enter" {
+        return Ok(vec![enter]);
+    }
+    let mut exit = tracepoint::named("sys_exit", resolver, part.name.span)?;
+    let result = exit.context.args.iter().find(|arg| arg.name == "ret").cloned();
+    exit.context.result = result.as_ref().map(|arg| arg.source.clone());
+    exit.context.args.extend(result.map(|arg| Arg { name: RESULT.into(), ..arg }));
+    exit.context.entry = Some(Box::new(enter));
+    exit.context.of_calls = true;
+    Ok(vec![exit])
 }

@@ -4,7 +4,7 @@
 //! A call is told from others by its number, at the one tracepoint where all of them pass. A pattern is one probe
 //! there, unless its handler asks for what only some calls have.
 
-use super::{BOTH_ENDS, Call, Kind, Param, Slots, calls};
+use super::{ARGUMENTS, BOTH_ENDS, Call, Kind, Param, Slots, calls};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use tapster_lang::ast::{Item, ProbePoint, Script};
@@ -44,9 +44,14 @@ impl Made {
                 Item::Alias(alias) => (&alias.points, crate::library::variables(&alias.body)),
                 _ => continue,
             };
+            // `.return` behind a script's own alias is that of the calls that it stands for.
+            let both = matches!(item, Item::Alias(_)) && !script.library;
             for asked in points.iter().filter_map(asked) {
-                if self.0.insert(asked.clone()) {
-                    text += &aliases(&asked, &variables);
+                let at_return = Asked { returns: true, ..asked.clone() };
+                for asked in [Some(asked), both.then_some(at_return)].into_iter().flatten() {
+                    if self.0.insert(asked.clone()) {
+                        text += &aliases(&asked, &variables);
+                    }
                 }
             }
         }
@@ -108,9 +113,8 @@ fn text_of(param: &Param) -> Option<String> {
 /// The head of an alias: its names, and the condition on which there is an event. Programs of 32 bits have numbers of
 /// their own.
 fn head(text: &mut String, Asked { first, pattern, returns }: &Asked, numbers: &BTreeSet<u32>) {
-    let (suffix, at) = if *returns { (".return", "sys_exit") } else { ("", "sys_enter") };
-    writeln!(text, "probe {first}.{pattern}{suffix} = kernel.trace(\"{at}\") {{\n  if ({NARROW}) next")
-        .expect("memory");
+    let (suffix, at) = if *returns { (".return", "exit") } else { ("", "enter") };
+    writeln!(text, "probe {first}.{pattern}{suffix} = __syscall.{at} {{\n  if ({NARROW}) next").expect("memory");
     let number = number(*returns);
     let any_of = |numbers: &mut dyn Iterator<Item = u32>, holds: &str, joined: &str| {
         let each: Vec<String> = numbers.map(|call| format!("{number} {holds} {call}")).collect();
@@ -145,12 +149,7 @@ fn number(returns: bool) -> &'static str {
 
 /// The n-th argument, from 1 on.
 fn arg(nth: usize) -> &'static str {
-    const ARGS: [&str; 6] = if cfg!(target_arch = "aarch64") {
-        ["$regs->orig_x0", "$regs->regs[1]", "$regs->regs[2]", "$regs->regs[3]", "$regs->regs[4]", "$regs->regs[5]"]
-    } else {
-        ["$regs->di", "$regs->si", "$regs->dx", "$regs->r10", "$regs->r8", "$regs->r9"]
-    };
-    ARGS[nth - 1]
+    ARGUMENTS[nth - 1]
 }
 
 fn all_args() -> String {

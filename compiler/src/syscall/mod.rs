@@ -15,6 +15,13 @@ pub const NUMBERS: usize = 512;
 /// Bytes of a name in such a table, with its NUL.
 pub const NAME_SIZE: u32 = 24;
 
+/// The arguments of a system call, where the tracepoints of all calls show them.
+pub const ARGUMENTS: [&str; 6] = if cfg!(target_arch = "aarch64") {
+    ["$regs->orig_x0", "$regs->regs[1]", "$regs->regs[2]", "$regs->regs[3]", "$regs->regs[4]", "$regs->regs[5]"]
+} else {
+    ["$regs->di", "$regs->si", "$regs->dx", "$regs->r10", "$regs->r8", "$regs->r9"]
+};
+
 /// A system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
