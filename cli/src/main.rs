@@ -11,6 +11,7 @@ mod limits;
 mod manual;
 mod passes;
 mod pipeline;
+mod progress;
 mod report;
 mod tapset;
 

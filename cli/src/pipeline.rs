@@ -3,6 +3,7 @@
 use crate::args::{Goal, Options, Source};
 use crate::example;
 use crate::passes::{Pass, Passes};
+use crate::progress::Beside;
 use crate::report::Reporter;
 use crate::tapset;
 use std::ffi::OsStr;
@@ -45,20 +46,21 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     let machine = Machine::new();
     if let Goal::Dump(what) = options.goal {
         let lines = tapster_compiler::dump::dump(what, &environment(options, &machine));
-        return shown(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        return shown(reporter, &lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
     let (name, text) = read(&options.source, reporter)?;
     let mut sources = SourceMap::new();
     let scripts = parse_scripts((&name, &text), &mut sources, options, &machine, reporter)?;
     passes.done(|| format!("parsed user script and {}", count(scripts.len() - 1, "library script")));
     if options.goal == Goal::Ast {
-        return shown(&tapster_lang::print::print(&name, &scripts[0]));
+        return shown(reporter, &tapster_lang::print::print(&name, &scripts[0]));
     }
+    reporter.progress.step("looking for probe points, reading types");
     let (check_options, command) = with_command(options, &machine, reporter)?;
     if let Goal::Places(variables) = options.goal {
         let places = places(&scripts, &machine, &options.check, variables);
         let text: String = places.iter().map(|place| format!("{place}\n")).collect();
-        return shown(&text).map(|_| places.is_empty().into());
+        return shown(reporter, &text).map(|_| places.is_empty().into());
     }
     let mut checked = check(&scripts, &machine, &check_options).map_err(|all| reporter.all(&all, &sources))?;
     reporter.warn(&checked.warnings, &sources)?;
@@ -67,14 +69,15 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     let listing = || Listing::new(&checked.program, !options.check.elide);
     passes.done(|| format!("analyzed script: {}", listing().counts()));
     match options.goal {
-        Goal::Hir => return shown(&checked.program.to_string()),
-        Goal::List => return shown(&listing().text(&scripts, bodies)),
+        Goal::Hir => return shown(reporter, &checked.program.to_string()),
+        Goal::List => return shown(reporter, &listing().text(&scripts, bodies)),
         _ => {}
     }
+    reporter.progress.step("compiling");
     let lowered = compile::lower_checked(&mut checked, &check_options).map_err(|all| reporter.all(&all, &sources))?;
     passes.done(|| "translated to Cranelift IR".into());
     if options.goal == Goal::Clif {
-        return shown(&tapster_compiler::emit::clif(&lowered));
+        return shown(reporter, &tapster_compiler::emit::clif(&lowered));
     }
     let image = compile::image(&checked, lowered, &sources, &machine, &host::table())
         .map_err(|all| reporter.all(&all, &sources))?;
@@ -82,8 +85,8 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     let mut again =
         Again { scripts, machine: &machine, choices: check_options, reporter, verbose: passes.verbose() > 0 };
     match options.goal {
-        Goal::Bpf => shown(&tapster_compiler::emit::bpf(&image, &sources)),
-        Goal::Image => shown(&tapster_compiler::emit::image(&image)),
+        Goal::Bpf => shown(reporter, &tapster_compiler::emit::bpf(&image, &sources)),
+        Goal::Image => shown(reporter, &tapster_compiler::emit::image(&image)),
         Goal::Object => object(&image, &sources, reporter),
         Goal::Compiled => {
             passes.done(|| compiled(&image));
@@ -178,7 +181,8 @@ fn parse_scripts(
 }
 
 /// Prints a representation.
-fn shown(text: &str) -> Result<u8, Failed> {
+fn shown(reporter: &Reporter, text: &str) -> Result<u8, Failed> {
+    reporter.progress.clear();
     // A reader that has seen enough is no failure.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(0)
@@ -247,10 +251,13 @@ fn run_image(
     let places = Rc::clone(&sources);
     let out: Box<dyn Write> = match &options.output {
         Some((file, rotation)) => Box::new(output(file, *rotation, reporter)?),
-        None => Box::new(std::io::stdout()),
+        None => Box::new(Beside::new(std::io::stdout(), &reporter.progress)),
     };
+    let progress = Rc::clone(&reporter.progress);
     let session = tapster_runtime::Options {
         out,
+        err: Box::new(Beside::new(std::io::stderr(), &reporter.progress)),
+        progress: Box::new(move |stage| progress.stage(stage)),
         verbose: options.verbose[Pass::Run.index()],
         timing: options.timing,
         strict: options.strict,
@@ -264,6 +271,7 @@ fn run_image(
     };
     let failed = |error: LoadError| reporter.load(&error, &sources);
     let made = compiled(&image);
+    reporter.progress.step("loading programs into the kernel");
     let session = Session::load_or(image, session, &mut |rejection| again.compile(rejection, &sources));
     let session = session.map_err(failed)?;
     passes.done(|| format!("{made}, loaded"));
@@ -271,6 +279,7 @@ fn run_image(
         return Ok(0);
     }
     passes.running();
+    reporter.progress.clear();
     let outcome = session.begin().attach().map_err(failed)?.run().finish();
     passes.done(|| "run completed".into());
     Ok(outcome.code as u8)

@@ -1,7 +1,9 @@
 //! What goes to standard error.
 
 use crate::args::Options;
+use crate::progress::Progress;
 use std::io::{IsTerminal, Write};
+use std::rc::Rc;
 use tapster_lang::diagnostic::{Format, Kind, render_all};
 use tapster_lang::{Diagnostic, Severity, SourceMap, Span};
 use tapster_runtime::{LoadError, Rejection};
@@ -16,6 +18,8 @@ pub struct Reporter {
     width: usize,
     quiet: bool,
     strict: bool,
+    /// What goes on; nothing is written beside it.
+    pub progress: Rc<Progress>,
 }
 
 impl Reporter {
@@ -26,11 +30,19 @@ impl Reporter {
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let width = columns.unwrap_or(WIDTH).clamp(40, 160);
         let strict = options.warnings_are_errors;
-        Reporter { format: options.format, colour, width, quiet: options.no_warnings, strict }
+        Reporter {
+            format: options.format,
+            colour,
+            width,
+            quiet: options.no_warnings,
+            strict,
+            progress: Rc::new(Progress::new()),
+        }
     }
 
     /// A line as it is.
     pub fn line(&self, line: &str) {
+        self.progress.clear();
         // Nothing is left to say where standard error is closed.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
@@ -44,6 +56,7 @@ impl Reporter {
     /// Errors and warnings in order.
     pub fn diagnostics(&self, all: &[Diagnostic], sources: &SourceMap) {
         let text = render_all(all, sources, self.format, self.colour, self.width);
+        self.progress.clear();
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 

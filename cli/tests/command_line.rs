@@ -333,3 +333,18 @@ fn the_doctor_says_what_the_kernel_says() {
     let (code, page, _) = run(&["doctor"]);
     assert_eq!(code == 1, page.contains("Scripts cannot look at the kernel without"), "{page}");
 }
+
+#[test]
+fn what_takes_long_is_told_on_a_terminal_alone() {
+    // 1.2 s of work at the end.
+    let wait = "probe begin { exit() } probe end { t = gettimeofday_ms() while (gettimeofday_ms() - t < 1200) n++ \
+                println(n > 0 ? \"done\" : \"never\") }";
+    let words = ["-g", "--suppress-time-limits", "-e", wait];
+    prints(&words, "done\n");
+    let folder = Folder::new("terminal");
+    let script = folder.file("x.stp", wait);
+    let line = format!("{} -g --suppress-time-limits {}", env!("CARGO_BIN_EXE_tapster"), script.display());
+    // script(1) gives the command a terminal.
+    let (code, out, _) = ran(program("/usr/bin/script").args(["-qec", &line, "/dev/null"]).env("TERM", "xterm"));
+    assert!(code == 0 && out.contains("working on what was gathered") && out.ends_with("done\r\n"), "{out:?}");
+}

@@ -106,6 +106,17 @@ pub trait World {
     /// The file behind a name, free of links: a path, or a command that is looked for in `$PATH`.
     fn executable(&self, name: &str) -> Option<String>;
 
+    /// The files behind a pattern of paths, or of commands that are looked for in `$PATH`, free of links and each once.
+    fn executables(&self, _pattern: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The program or library of this build, by its number in hexadecimal digits: where packages keep such links, or
+    /// among what runs.
+    fn of_build(&self, _id: &str) -> Option<String> {
+        None
+    }
+
     /// The file that a process runs, free of links.
     fn program_of(&self, pid: u32) -> Option<String>;
 
@@ -114,6 +125,12 @@ pub trait World {
 
     /// The library with this name, free of links: in these folders, or where the dynamic linker looks for it.
     fn library(&self, name: &str, folders: &[String]) -> Option<String>;
+
+    /// The library with this name where a process has its root (`/proc/PID/root`), as a path of ours.
+    fn library_below(&self, _root: &str, _name: &str, _folders: &[String]) -> Option<String> {
+        None
+    }
+
     /// The functions that ftrace can stand at, one a line (`name`, or `name [module]`); `None` where nobody may know
     /// (tracefs: available_filter_functions).
     fn traceable(&self) -> Option<&str> {

@@ -3,86 +3,17 @@
 
 mod common;
 
+use common::program::{Holding, SCRIPT};
 use common::world::Small;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tapster_compiler::check::Options;
-use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
 use tapster_lang::preprocess::Environment;
 
-/// Asks for everything that there is.
-const SCRIPT: &str = "
-probe process(\"/program\").function(\"*\") ? { println($$parms, pp()) }
-probe process(\"/program\").function(\"sum\") ? { println($p$$, $p->next->range->low) }
-probe process(\"/program\").function(\"*@*:1-99999\").return ? { println(pp()) }
-probe process(\"/program\").function(\"sum\").return ? { println($return, @entry($label)) }
-probe process(\"/program\").statement(\"*@*:*\") ? { println($$vars) }
-probe process(\"/program\").statement(0x1200) ? { println(pp()) }
-probe process(\"/program\").mark(\"*\") ? { println($$vars, pp()) }
-probe process(\"/program\").plt(\"*\") ? { println(pp()) }
-probe process(\"/program\").library(\"*\").function(\"*\") ? { println(pp()) }
-probe begin { exit() }
-";
 /// Far more than any of them takes.
 const LIMIT: Duration = Duration::from_secs(20);
 /// Damaged copies of each program.
 const COPIES: u64 = 150;
-
-/// A machine that has one program.
-struct Holding {
-    kernel: Small,
-    program: Vec<u8>,
-}
-
-impl World for Holding {
-    fn release(&self) -> &str {
-        self.kernel.release()
-    }
-
-    fn btf(&self, module: &str) -> Option<&[u8]> {
-        self.kernel.btf(module)
-    }
-
-    fn features(&self) -> Features {
-        self.kernel.features()
-    }
-
-    fn offers(&self, rung: Rung, function: &str, ty: &KernelType) -> Result<(), Refusal> {
-        self.kernel.offers(rung, function, ty)
-    }
-
-    fn offers_uprobe_multi(&self) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn file(&self, path: &str) -> Option<&[u8]> {
-        (path == "/program").then_some(&self.program)
-    }
-
-    fn executable(&self, name: &str) -> Option<String> {
-        (name == "/program").then(|| name.to_owned())
-    }
-
-    fn program_of(&self, _: u32) -> Option<String> {
-        None
-    }
-
-    fn identity(&self, _: &str) -> Option<(u32, u64)> {
-        Some((1, 2))
-    }
-
-    fn library(&self, _: &str, _: &[String]) -> Option<String> {
-        Some("/program".into())
-    }
-
-    fn has_unmerged_slab_cache(&self, name: &str) -> bool {
-        self.kernel.has_unmerged_slab_cache(name)
-    }
-
-    fn slab_caches(&self) -> Option<Vec<SlabCache>> {
-        self.kernel.slab_caches()
-    }
-}
 
 /// Compiles the script against a program; gives how many programs came of it, or the first error.
 fn compile(program: Vec<u8>) -> Result<usize, String> {
@@ -94,13 +25,16 @@ fn compile(program: Vec<u8>) -> Result<usize, String> {
 }
 
 /// A program of the tests' with its debug information; `None` where there is no compiler for it.
-fn program(name: &str) -> Option<Vec<u8>> {
+fn program(name: &str, more: &[&str]) -> Option<Vec<u8>> {
     let source = format!("{}/../tests/programs/{name}.c", env!("CARGO_MANIFEST_DIR"));
-    let made = std::env::temp_dir().join(format!("tapster-{name}-{}", std::process::id()));
-    let status = Command::new("gcc").args(["-g", "-O2", "-pthread", "-o"]).arg(&made).arg(source).status().ok()?;
+    let folder = std::env::temp_dir().join(format!("tapster-{name}{}-{}", more.concat(), std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a place to write to");
+    let made = folder.join("program");
+    let mut gcc = Command::new("gcc");
+    let status = gcc.args(["-g", "-O2", "-pthread", "-o"]).arg(&made).args(more).arg(source).status().ok()?;
     assert!(status.success());
     let bytes = std::fs::read(&made).expect("was made");
-    std::fs::remove_file(&made).expect("was made");
+    std::fs::remove_dir_all(&folder).expect("was made");
     Some(bytes)
 }
 
@@ -134,7 +68,7 @@ fn damaged(program: &[u8], seed: u64) -> Vec<u8> {
 #[test]
 fn damaged_programs_compile_or_say_why() {
     for name in ["tpcalls", "tpmarks"] {
-        let Some(program) = program(name) else { return };
+        let Some(program) = program(name, &[]) else { return };
         let whole = compile(program.clone()).expect("the script is right");
         assert!(whole > 3, "{name}: {whole} programs");
         for seed in 1..=COPIES {
@@ -142,6 +76,17 @@ fn damaged_programs_compile_or_say_why() {
             let _ = compile(damaged(&program, seed));
         }
     }
+}
+
+#[test]
+fn debug_information_that_is_not_read_is_named() {
+    let Some(program) = program("tpcalls", &["-gsplit-dwarf"]) else { return };
+    let world = Holding { kernel: Small::new(), program };
+    let script = b"probe process(\"/program\").function(\"add\") { println($a) }";
+    let error = common::image(script, &Environment::default(), &world, &Options::default()).1.map(drop);
+    let error = error.expect_err("its variables are elsewhere").remove(0);
+    assert_eq!(error.code, "target::no-variable");
+    assert!(error.help.as_ref().is_some_and(|help| help.contains(".dwo")), "{error:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #[path = "../../compiler/tests/common/mod.rs"]
 mod common;
 
+use common::program::{Holding, SCRIPT};
 use common::world::{Bare, Small};
 use std::sync::OnceLock;
 use tapster_compiler::check::Options;
@@ -47,6 +48,11 @@ pub fn check(text: &[u8]) {
     if text.windows(6).any(|word| word == b"kernel") {
         compile(text, &Bare);
     }
+}
+
+/// Compiles a script that asks for everything a program has, against a program that may be anything.
+pub fn program(bytes: &[u8]) {
+    compile(SCRIPT.as_bytes(), &Holding { kernel: Small::new(), program: bytes.to_vec() });
 }
 
 fn compile(text: &[u8], world: &dyn World) {

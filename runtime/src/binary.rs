@@ -1,5 +1,6 @@
 //! Where programs and libraries lie.
 
+use crate::sys::file;
 use crate::sys::memory::FileBytes;
 use std::env;
 use std::fs;
@@ -41,9 +42,8 @@ pub fn executable(name: &str) -> Option<String> {
 pub fn program_of(pid: u32) -> Option<String> {
     let link = format!("/proc/{pid}/exe");
     let path = fs::read_link(&link).ok()?;
-    let same = |a: &fs::Metadata, b: &fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
     match (fs::metadata(&path), fs::metadata(&link)) {
-        (Ok(by_path), Ok(by_link)) if same(&by_path, &by_link) => path.into_os_string().into_string().ok(),
+        (Ok(by_path), Ok(by_link)) if is_same(&by_path, &by_link) => path.into_os_string().into_string().ok(),
         (_, Ok(_)) => Some(link),
         _ => None,
     }
@@ -96,10 +96,40 @@ fn included(pattern: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A file that exists, free of links.
-fn real(path: &Path) -> Option<String> {
-    let real = fs::canonicalize(path).ok().filter(|path| path.is_file())?;
-    real.into_os_string().into_string().ok()
+/// A file that exists, free of links: `/proc/PID/root/…`, whose links lead into another namespace, stays as it is.
+pub fn real(path: &Path) -> Option<String> {
+    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let real = fs::canonicalize(path).ok().filter(|real| fs::metadata(real).is_ok_and(|real| is_same(&real, &file)));
+    real.unwrap_or_else(|| path.into()).into_os_string().into_string().ok()
+}
+
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// The files behind a pattern, of paths or of commands, each once and in order.
+pub fn executables(pattern: &str) -> Vec<String> {
+    let patterns = match (pattern.contains('/'), env::var_os("PATH")) {
+        (true, _) | (_, None) => vec![PathBuf::from(pattern)],
+        (false, Some(folders)) => env::split_paths(&folders).map(|folder| folder.join(pattern)).collect(),
+    };
+    let paths = patterns.iter().flat_map(|pattern| file::matching(pattern));
+    let mut known: Vec<String> = paths.filter_map(|path| real(&path)).collect();
+    known.sort();
+    known.dedup();
+    known
+}
+
+/// The library with this name below another root.
+pub fn library_below(root: &str, name: &str, folders: &[String]) -> Option<String> {
+    let at = |path: &Path| format!("{root}/{}", path.display());
+    if name.contains('/') {
+        return real(Path::new(&at(Path::new(name))));
+    }
+    let own = folders.iter().map(PathBuf::from);
+    let mut all = own.chain(LIBRARY_FOLDERS.iter().map(PathBuf::from));
+    // A link there leads on in the other namespace, where only the kernel can follow it: it is kept.
+    all.find_map(|folder| real(Path::new(&at(&folder.join(name)))))
 }
 
 #[cfg(test)]
@@ -119,6 +149,28 @@ mod tests {
         assert_eq!(executable("/bin/sh").as_deref(), Some(shell.as_str()));
         assert!(!fs::symlink_metadata(&shell).expect("a file").is_symlink());
         assert_eq!((executable("no such command"), executable("/proc/self"), executable("")), (None, None, None));
+    }
+
+    #[test]
+    fn patterns_stand_for_files_once() {
+        let shell = executable("sh").expect("there is a shell");
+        assert!(executables("s[h]").contains(&shell) && executables("/bin/?h").contains(&shell));
+        assert_eq!(executables("/bin/nosuch*"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_lies_below_another_root_keeps_its_path() {
+        let root = format!("/proc/{}/root", std::process::id());
+        let shell = executable("/bin/sh").expect("there is a shell");
+        // Our own root is no other one.
+        assert_eq!(executable(&format!("{root}/bin/sh")), Some(shell));
+        let library = library_below(&root, "libc.so.6", &[]);
+        assert_eq!(library, library_of_root());
+    }
+
+    /// Where the linker's own folders have it.
+    fn library_of_root() -> Option<String> {
+        LIBRARY_FOLDERS.iter().find_map(|folder| real(&Path::new(folder).join("libc.so.6")))
     }
 
     #[test]

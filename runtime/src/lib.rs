@@ -6,7 +6,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`world`], [`slab`], [`binary`] | answer the compiler's questions about this machine |
+//! | [`world`], [`slab`], [`binary`], [`build`] | answer the compiler's questions about this machine |
 //! | [`doctor`] | tells people what this machine offers |
 //! | [`session`], [`runner`] | the life of a run, and the calls of its handlers; the others are their parts |
 //! | [`load`], [`attach`] | image to kernel |
@@ -20,6 +20,7 @@
 
 pub mod attach;
 pub mod binary;
+pub mod build;
 pub mod command;
 pub mod doctor;
 pub mod event;

@@ -28,10 +28,24 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tapster_compiler::image::{Image, When};
 
-/// So often it is said how far attaching is.
-const PROGRESS: Duration = Duration::from_secs(1);
 /// So many probes that the kernel refused are named; the others are counted.
 const SKIPPED_SAID: usize = 10;
+
+/// What a session is at, for whoever waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Probes are being attached.
+    Attaching {
+        /// So many are.
+        done: usize,
+        /// Of so many.
+        all: usize,
+    },
+    /// The script runs.
+    Running,
+    /// The end handlers read and print what was gathered.
+    Ending,
+}
 
 /// How a script is run.
 pub struct Options {
@@ -55,6 +69,8 @@ pub struct Options {
     pub started: Instant,
     /// Tells of a source position what stands there: `operator '/' at slab.stp:1:43`; empty where it is none.
     pub place: Box<dyn Fn(u32) -> String>,
+    /// Is told of every stage.
+    pub progress: Box<dyn Fn(Stage)>,
     /// Standard output.
     pub out: Box<dyn Write>,
     /// Standard error.
@@ -74,6 +90,7 @@ impl Default for Options {
             command: None,
             started: Instant::now(),
             place: Box::new(|_| String::new()),
+            progress: Box::new(|_| ()),
             out: Box::new(std::io::stdout()),
             err: Box::new(std::io::stderr()),
         }
@@ -130,6 +147,7 @@ struct Core {
     started: Instant,
     command: Option<Command>,
     command_failed: bool,
+    progress: Box<dyn Fn(Stage)>,
 }
 
 impl fmt::Debug for Core {
@@ -186,6 +204,7 @@ impl Session {
             started: options.started,
             command: options.command,
             command_failed: false,
+            progress: options.progress,
         }))
     }
 
@@ -215,6 +234,7 @@ impl Begun {
             core.tell_attached();
             core.command.iter_mut().for_each(Command::release);
         }
+        (core.progress)(Stage::Running);
         Ok(Running(self.0))
     }
 }
@@ -268,6 +288,7 @@ impl Over {
     /// Runs the end handlers, or the error handlers after an error, and says what was lost.
     pub fn finish(mut self) -> Outcome {
         let core = &mut self.0;
+        (core.progress)(Stage::Ending);
         core.runner.run.lose_patience();
         if !core.runner.has_failed() {
             core.finally(|when| if let When::End(order) = when { Some(order) } else { None }, Runner::has_failed);
@@ -294,6 +315,7 @@ impl Over {
         let failed =
             core.runner.has_failed() || core.runner.run.output.has_failed() || core.strict && !losses.is_empty();
         let failed = failed || core.command_failed;
+        (core.progress)(Stage::Running);
         Outcome { code: failed.into(), errors: core.runner.errors(), losses }
     }
 }
@@ -390,16 +412,12 @@ impl Core {
 
     /// Attaches all programs; says how far it is where that takes long, and what the kernel refused.
     fn attach(&mut self) -> Result<(), LoadError> {
-        let (run, started) = (&mut self.runner.run, Instant::now());
+        let run = &mut self.runner.run;
         let all: usize = run.image.programs.iter().map(|program| program.sites.len().max(1)).sum();
-        let (mut done, mut said) = (0, started);
-        let output = &mut run.output;
+        let (mut done, progress) = (0, &self.progress);
         let mut told = |places| {
             done += places;
-            if said.elapsed() >= PROGRESS {
-                said = Instant::now();
-                output.note(format_args!("attaching: {done} of {all} probes"));
-            }
+            progress(Stage::Attaching { done, all });
         };
         self.attached = attach::attach(&run.image.programs, &self.programs, &mut told)?;
         let skipped = self.attached.skipped();

@@ -4,6 +4,7 @@
 //! the kernel. What follows from the facts is the compiler's business.
 
 use crate::binary;
+use crate::build;
 use crate::privilege::{self, Denied};
 use crate::slab;
 use crate::sys::bpf::{self, ProgramKind, ProgramSpec};
@@ -126,6 +127,18 @@ impl World for Machine {
 
     fn executable(&self, name: &str) -> Option<String> {
         binary::executable(name)
+    }
+
+    fn executables(&self, pattern: &str) -> Vec<String> {
+        binary::executables(pattern)
+    }
+
+    fn of_build(&self, id: &str) -> Option<String> {
+        build::file(id)
+    }
+
+    fn library_below(&self, root: &str, name: &str, folders: &[String]) -> Option<String> {
+        binary::library_below(root, name, folders)
     }
 
     fn program_of(&self, pid: u32) -> Option<String> {

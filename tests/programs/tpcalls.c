@@ -50,6 +50,19 @@ __attribute__((noinline, optimize("no-optimize-sibling-calls"))) int deep(int n)
     return n ? deep(n - 1) + 1 : 0;
 }
 
+enum rank { LOWEST = -3, MIDDLE = 0, HIGHEST = 4 };
+struct ranks { enum rank first; enum { FEW = 1, MANY = 4000000000u } count; };
+
+__attribute__((noinline)) int ranked(enum rank own, struct ranks *all)
+{
+    if (all->first == HIGHEST)
+        goto highest;
+    return own + all->first;
+highest:
+    asm volatile("" ::: "memory");
+    return own;
+}
+
 int main(int argc, char **argv)
 {
     struct point b = { 3, 4, 0, "bee", 5, 17, { -7, 70 }, 2.5 };
@@ -62,6 +75,8 @@ int main(int argc, char **argv)
         printf("eighth = %d\n", eighth(1, 2, 3, 4, 5, 6, 7, 8));
         printf("area = %d\n", area(times + 4));
         printf("deep = %d\n", deep(3));
+        struct ranks low = { LOWEST, MANY }, high = { HIGHEST, FEW };
+        printf("ranked = %d %d\n", ranked(LOWEST, &low), ranked(MIDDLE, &high));
     }
     fflush(stdout);
     return 0;

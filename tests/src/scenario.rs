@@ -7,6 +7,7 @@ pub mod disassembly;
 pub mod ending;
 pub mod judge;
 pub mod load;
+pub mod roots;
 pub mod scripts;
 
 /// One of them.
@@ -43,6 +44,12 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "truth/stacks_hold_the_call_site", needs: &[Fact::Live], rungs: &[], run: load::call_sites },
     Scenario { name: "scripts/all_of_them_compile", needs: &[Fact::Live], rungs: &[], run: scripts::all_compile },
     Scenario { name: "scripts/slab_top_is_slabinfo", needs: &[Fact::Live], rungs: &[], run: scripts::slab_top },
+    Scenario {
+        name: "process/files_of_other_roots",
+        needs: &[Fact::Live, Fact::Uprobe, Fact::Programs],
+        rungs: &[],
+        run: roots::other_roots,
+    },
     Scenario { name: "ending/exit_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::exit },
     Scenario { name: "ending/interrupt_at_any_moment", needs: &[Fact::Live], rungs: &[], run: ending::interrupt },
     Scenario {

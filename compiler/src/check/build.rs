@@ -140,6 +140,11 @@ pub(super) fn handler(
         entry: Entry::new(core::mem::take(kept)),
     };
     let mut body: Vec<Stmt> = site.context.guard.iter().map(unless).collect();
+    if let Some(once) = &site.context.once {
+        let mut seen = builder.entry.kept.seen;
+        body.extend(builder.once(once, &mut seen, probe.span));
+        builder.entry.kept.seen = seen;
+    }
     for (condition, file) in &expanded.conditions {
         builder.file = *file;
         body.push(builder.condition(condition));

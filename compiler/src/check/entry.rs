@@ -24,6 +24,8 @@ pub(super) struct Kept {
     depth: Option<hir::GlobalId>,
     /// By the text that asks, and how often it did before in the same handler.
     values: HashMap<(Span, usize), hir::GlobalId>,
+    /// What the handler was told of ([`super::once`]).
+    pub(super) seen: Option<hir::GlobalId>,
 }
 
 /// Whether a global holds values between an entry and its return.

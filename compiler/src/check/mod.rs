@@ -28,6 +28,7 @@ mod infer_call;
 mod instance;
 mod modified;
 mod names;
+mod once;
 mod origin;
 mod place;
 mod places;
@@ -124,7 +125,7 @@ fn resolver<'a>(
     options: &'a Options,
     strings: &'a [String],
 ) -> Resolver<'a> {
-    let target = Target { pid: options.target, program: options.program.clone() };
+    let target = Target { pid: options.target, own_pid: options.own_pid, program: options.program.clone() };
     let (attach, max_sites) = (options.attach, options.max_sites as usize);
     let (untyped, listing) = (&options.untyped, Listing::No);
     Resolver { world, btf, attach, untyped, target, max_sites, listing, strings, notes: Vec::new() }

@@ -175,7 +175,7 @@ impl Builder<'_, '_> {
         let label = format!("not a variable of {at}");
         if names.is_empty() {
             let error = Diagnostic::error("target::no-variable", "unresolved target-symbol expression");
-            let help = format!("{at} has no variables");
+            let help = context.lack.clone().unwrap_or_else(|| format!("{at} has no variables"));
             return self.refuse(error.label(name.span, label).help(help));
         }
         let listed = names.iter().map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");

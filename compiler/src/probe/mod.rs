@@ -25,7 +25,7 @@ use tapster_lang::ast::ProbePoint;
 
 pub use ladder::{ARGUMENT_REGISTERS, RESULT};
 pub use process::{INSTRUCTION_REGISTER, register_of};
-pub use site::{Arg, Listing, Resolver, Site, Target, unsupported};
+pub use site::{Arg, Listing, Once, Resolver, Site, Target, unsupported};
 
 type Family = fn(&ProbePoint, &mut Resolver) -> Sites;
 

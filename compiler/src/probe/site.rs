@@ -73,10 +73,23 @@ pub struct Context {
     pub result: Option<ArgSource>,
     /// What must hold for the handler to run: the place is everybody's.
     pub guard: Option<Expr>,
+    /// Why there are no variables, and what to do about it.
+    pub lack: Option<String>,
+    /// What begins here may be seen at several places, but is told of once.
+    pub once: Option<Once>,
     /// At a function's return: its entry, for what is asked of it there.
     pub entry: Option<Box<Site>>,
     /// Whether system calls pass here: their arguments are in `$regs`.
     pub of_calls: bool,
+}
+
+/// Something that is told of once, wherever it is seen first.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// Which one it is, in numbers.
+    pub key: Vec<Expr>,
+    /// It begins here, whether or not it was seen before.
+    pub anew: bool,
 }
 
 impl Context {
@@ -110,6 +123,8 @@ pub struct Arg {
 pub struct Target {
     /// `-x`, or that of `-c`; 0 for none.
     pub pid: i64,
+    /// Our own.
+    pub own_pid: i64,
     /// The program of `-c`.
     pub program: Option<String>,
 }

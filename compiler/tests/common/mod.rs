@@ -1,5 +1,6 @@
 //! From bytes to an image, on a made-up machine: everything but loading.
 
+pub mod program;
 pub mod world;
 
 use tapster_compiler::check::{Options, check};

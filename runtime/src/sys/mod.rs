@@ -7,6 +7,7 @@ pub mod bpf;
 pub mod btf;
 pub mod clock;
 pub mod errno;
+pub mod file;
 pub mod link;
 pub mod memory;
 pub mod peek;

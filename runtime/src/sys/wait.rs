@@ -33,6 +33,13 @@ fn ending() -> MaybeUninit<libc::sigset_t> {
     set
 }
 
+/// Leaves the ending signals to other threads: one that nobody has blocked them in ends the process by default.
+pub fn ignore_signals_in_this_thread() {
+    let set = ending();
+    // SAFETY: the set is complete, and lives through the call.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) };
+}
+
 /// Gives a command the ending signals back, which it would find blocked.
 pub fn release_signals(command: &mut Command) {
     let release = || {

@@ -22,7 +22,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    const SUFFIXES: &[&str] = &["call", "return", "exported", "inline"];
+    const SUFFIXES: &[&str] = &["call", "return", "exported", "inline", "label"];
 
     /// What follows the parts before the n-th.
     pub fn after(point: &ProbePoint, nth: usize) -> Result<Moment, Diagnostic> {
@@ -33,7 +33,7 @@ impl Moment {
             "return" => Ok(Moment::Return),
             "exported" => Ok(Moment::Exported),
             "inline" => Ok(Moment::Inline),
-            known @ ("label" | "callee" | "callees") => {
+            known @ ("callee" | "callees") => {
                 Err(unsupported(&format!("`.{known}` probes of processes"), part.name.span))
             }
             _ => Err(mismatch(point, nth, Moment::SUFFIXES.iter().copied())),

@@ -1,5 +1,6 @@
 //! Which file a `process` means.
 
+use super::many;
 use crate::elf::Elf;
 use crate::image::{Attach, UprobePlace, Uprobes};
 use crate::probe::site::{Resolver, text};
@@ -101,10 +102,19 @@ fn needed(path: &str, elf: &Elf, world: &dyn World, known: &mut Vec<(String, Str
         if known.len() >= LIBRARIES_MAX || known.iter().any(|(other, _)| *other == name) {
             continue;
         }
-        if let Some(path) = world.library(&name, &folders) {
-            known.push((name, path));
-        }
+        let found = match root(path) {
+            Some(root) => world.library_below(root, &name, &folders),
+            None => world.library(&name, &folders),
+        };
+        known.extend(found.map(|path| (name, path)));
     }
+}
+
+/// Where the process that a path goes through has its root.
+fn root(path: &str) -> Option<&str> {
+    const ROOT: &str = "/root";
+    let through = path.strip_prefix("/proc/")?.find("/root/")? + "/proc/".len();
+    Some(&path[..through + ROOT.len()])
 }
 
 fn no_target(at: Span) -> Diagnostic {
@@ -121,6 +131,11 @@ pub fn no_process(pid: i64, at: Span) -> Diagnostic {
 
 /// A program that is not there.
 pub fn no_file(name: &str, at: Span) -> Diagnostic {
+    if many::is_build(name) {
+        return Diagnostic::error("probe::no-file", format!("no program or library of the build {name}"))
+            .label(at, "no package links to it, and no process runs it")
+            .help("a process that runs it, or its path, would do");
+    }
     let error =
         Diagnostic::error("probe::no-file", format!("no program `{name}`")).label(at, "no such file, or not readable");
     match name.contains('/') {

@@ -3,6 +3,7 @@
 use super::asked::{Asked, Moment};
 use super::binary::{Binary, matches};
 use super::dwarf::{self, Debug, Instruction, Sections, Types};
+use super::statement;
 use crate::hir::{ArgSource, Place};
 use crate::image::UprobePlace;
 use crate::kernel::btf::Btf;
@@ -14,6 +15,9 @@ use tapster_lang::{Diagnostic, Span};
 
 /// `.function("NAME[@FILE[:LINE]]")` with `.call`, `.exported`, `.inline` or `.return`.
 pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut Resolver<'a>) -> Sites {
+    if point.components.get(nth + 1).is_some_and(|part| part.name.name == "label") {
+        return statement::labels(binary, point, nth, resolver);
+    }
     let asked = Asked::read(point, nth)?;
     let symbols = by_symbol(binary, &asked, resolver);
     let sections = Sections::find(&binary.path, &binary.elf, resolver.world);
@@ -23,8 +27,7 @@ pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver
         None => {
             resolver.limit(asked.name, symbols.len(), asked.at)?;
             let how = (asked.moment, symbols.len() > 1);
-            let site = |(name, address): &(String, u64)| site(binary, "function", (name, *address), how, resolver);
-            symbols.iter().filter_map(site).collect()
+            symbols.iter().filter_map(|symbol| by_name_alone(binary, symbol, how, None, resolver)).collect()
         }
     };
     if sites.is_empty() {
@@ -74,8 +77,24 @@ fn by_debuginfo<'d>(
         add(btf, types);
     }
     let how = (asked.moment, many);
-    sites.extend(alone.iter().filter_map(|(name, address)| site(binary, "function", (name, *address), how, resolver)));
+    sites.extend(alone.iter().filter_map(|symbol| by_name_alone(binary, symbol, how, Some(debug), resolver)));
     Ok(sites)
+}
+
+/// A function of which only the symbol is known.
+fn by_name_alone(
+    binary: &Binary,
+    (name, address): &(String, u64),
+    how: (Moment, bool),
+    debug: Option<&Debug>,
+    resolver: &Resolver,
+) -> Option<Site> {
+    let mut site = site(binary, "function", (name, *address), how, resolver)?;
+    site.context.lack = Some(match debug {
+        None => format!("`{}` has no debug information: {}", binary.path, dwarf::REMEDY),
+        Some(debug) => debug.elsewhere().unwrap_or("the debug information does not know this function").to_owned(),
+    });
+    Some(site)
 }
 
 fn add(btf: &Btf, types: Types) {
@@ -183,9 +202,7 @@ pub fn site(
 /// A file whose debug information is needed and nowhere.
 pub fn no_debuginfo(binary: &Binary, at: Span) -> Diagnostic {
     let message = format!("only debug information tells of source files and lines, and `{}` has none", binary.path);
-    Diagnostic::error("probe::debuginfo", message)
-        .label(at, "needs debug information")
-        .help("compile it with -g, or install the package with its debug symbols (…-dbgsym, …-debuginfo)")
+    Diagnostic::error("probe::debuginfo", message).label(at, "needs debug information").help(dwarf::REMEDY)
 }
 
 fn no_match(binary: &Binary, asked: &Asked, sections: Option<&Sections>) -> Diagnostic {

@@ -3,11 +3,11 @@
 
 use super::types;
 use super::value::Value;
-use super::who::{Who, both, is, not, own};
+use super::who::{Who, both, is, not, own, walk};
 use crate::hir::{Expr, Place};
 use crate::image::{Attach, Moment};
 use crate::kernel::btf::{Btf, Kind};
-use crate::probe::site::{Arg, Context, Resolver, Site, Sites, mismatch, no_more};
+use crate::probe::site::{Arg, Context, Once, Resolver, Site, Sites, mismatch, no_more};
 use crate::probe::tracepoint;
 use tapster_lang::ast::ProbePoint;
 use tapster_lang::{Diagnostic, Span};
@@ -50,17 +50,19 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let who = Who::read(&point.components[0], resolver)?;
     let meant = who.condition(resolver, at)?;
     let shown = format!("{}{suffix}", who.shown());
-    let places = places(event, btf, at)?;
+    let places = places(event, btf, resolver.target.own_pid, at)?;
     let is_group = is_leader();
+    let process = if event == Event::Begin { Some(process(btf, at)?) } else { None };
     let sites = places.into_iter().map(|place| {
         let kind = match event {
-            Event::Begin | Event::End => Some(is_group.clone()),
+            Event::End => Some(is_group.clone()),
             Event::ThreadBegin | Event::ThreadEnd => Some(not(is_group.clone())),
-            Event::Call | Event::Return => None,
+            Event::Begin | Event::Call | Event::Return => None,
         };
+        let once = process.clone().map(|key| Once { key, anew: place.anew });
         let guard = [kind, place.guard, meant.clone()].into_iter().flatten().reduce(both);
         let context =
-            Context { name: suffix.into(), args: arguments(event, btf, resolver), guard, ..Context::default() };
+            Context { name: suffix.into(), args: arguments(event, btf, resolver), guard, once, ..Context::default() };
         let place = Place::Kernel { attach: place.attach, why: Vec::new() };
         Site { point: shown.clone(), place, context, lenient: false }
     });
@@ -87,24 +89,33 @@ fn event(point: &ProbePoint) -> Result<(Event, &'static str), Diagnostic> {
 struct Seen {
     attach: Attach,
     guard: Option<Expr>,
+    /// A process that is seen here begins.
+    anew: bool,
 }
 
-fn places(event: Event, btf: &Btf, at: Span) -> Result<Vec<Seen>, Diagnostic> {
+fn places(event: Event, btf: &Btf, own_pid: i64, at: Span) -> Result<Vec<Seen>, Diagnostic> {
     let find = |name: &str| {
         tracepoint::find(btf, name).ok_or_else(|| {
             Diagnostic::error("probe::no-match", format!("no tracepoint `{name}` in this kernel")).label(at, "needs it")
         })
     };
-    let all = |attach| Seen { attach, guard: None };
+    let all = |attach| Seen { attach, guard: None, anew: true };
     // A new task's first step is to return from the call that made it.
     let forked = || {
         let numbers = FORKS.iter().map(|number| is(call_number(btf), *number));
         let is_fork = numbers.reduce(either);
         let child = is(Value::word(1).expr(), 0);
-        Ok(Seen { attach: find("sys_exit")?.attach(), guard: is_fork.map(|is_fork| both(child, is_fork)) })
+        Ok(Seen { attach: find("sys_exit")?.attach(), guard: is_fork.map(|is_fork| both(child, is_fork)), anew: true })
     };
     match event {
-        Event::Begin => Ok(vec![all(find("sched_process_exec")?.attach()), forked()?]),
+        // Processes that run already, and those that forked, are seen as they return from their next system call.
+        Event::Begin => {
+            // The process of -c is our child and begins as it becomes its program.
+            let parent = walk(btf, &[("task_struct", "real_parent"), ("task_struct", "tgid")], 4, at)?;
+            let guard = Some(not(is(parent, own_pid)));
+            let at_work = Seen { attach: find("sys_exit")?.attach(), guard, anew: false };
+            Ok(vec![all(find("sched_process_exec")?.attach()), at_work])
+        }
         Event::ThreadBegin => Ok(vec![forked()?]),
         Event::Call => Ok(vec![all(find("sys_enter")?.attach())]),
         Event::Return => Ok(vec![all(find("sys_exit")?.attach())]),
@@ -117,6 +128,12 @@ fn places(event: Event, btf: &Btf, at: Span) -> Result<Vec<Seen>, Diagnostic> {
             Ok(vec![all(if has_memory { exit.attach() } else { function })])
         }
     }
+}
+
+/// Which process it is: numbers are given again, but not at the same time.
+fn process(btf: &Btf, at: Span) -> Result<Vec<Expr>, Diagnostic> {
+    let begun = [("task_struct", "group_leader"), ("task_struct", "start_time")];
+    Ok(vec![own("pid"), walk(btf, &begun, 8, at)?])
 }
 
 /// Whether the current task is its process's first.

@@ -7,6 +7,7 @@ mod binary;
 mod dwarf;
 mod function;
 mod life;
+mod many;
 mod mark;
 mod operand;
 mod register;
@@ -27,6 +28,9 @@ const VERBS: &[&str] =
 /// A point of a program.
 pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver<'a>) -> Sites {
     let Some(verb) = point.components.get(1) else { return Err(mismatch(point, 1, VERBS.iter().copied())) };
+    if let Some(programs) = many::named(point, resolver) {
+        return many::all(point, &programs, &mut |program| resolve(program, resolver));
+    }
     if life::is_verb(&verb.name.name) {
         return life::resolve(point, resolver);
     }

@@ -42,23 +42,69 @@ pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver
     if found.is_empty() {
         return Err(no_line(binary, &asked, &debug, &functions));
     }
-    let many = found.len() > 1;
-    let mut variables = resolver.btf.map(|btf| (btf, Types::new(&debug, btf.next_foreign())));
+    let how = ("statement", found.len() > 1);
+    let place = |found: &Found| (format!("{}@{}:{}", found.function.name, found.file, found.line), found.address);
+    let places: Vec<_> = found.iter().map(|found| (found.function, place(found))).collect();
+    Ok(instructions(binary, &debug, &places, how, resolver))
+}
+
+/// `.function("NAME").label("LABEL")`: where the functions' labels are that the source has for `goto`.
+pub fn labels<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut Resolver<'a>) -> Sites {
+    let (wanted, at) = text(&point.components[nth])?;
+    let (label, label_at) = text(&point.components[nth + 1])?;
+    no_more(point, nth + 2)?;
+    let asked = Asked::parse(wanted, at, Moment::Entry)?;
+    let sections = Sections::find(&binary.path, &binary.elf, resolver.world).ok_or_else(|| no_debuginfo(binary, at))?;
+    let debug = Debug::new(&sections);
+    let mut functions = debug.functions(|name| matches(asked.name, name), &[]);
+    functions.retain(|function| asked.takes(function));
+    let all: Vec<(&Function, (String, u64))> = functions
+        .iter()
+        .flat_map(|function| debug.labels(function.place).into_iter().map(move |label| (function, label)))
+        .collect();
+    let found = all.iter().filter(|(_, (name, _))| matches(label, name));
+    let places: Vec<(&Function, (String, u64))> = found
+        .map(|(function, (name, address))| {
+            let place = format!("{}@{}:{}\").label(\"{name}", function.name, function.file, function.line);
+            (*function, (place, *address))
+        })
+        .collect();
+    resolver.limit(label, places.len(), label_at)?;
+    if places.is_empty() {
+        let message = format!("no label of `{wanted}` in `{}` matches `{label}`", binary.path);
+        let error = Diagnostic::error("probe::no-match", message).label(label_at, "matches nothing");
+        let names: Vec<&str> = all.iter().map(|(_, (name, _))| name.as_str()).collect();
+        return Err(match names.is_empty() {
+            true => error.help("it has no labels that the compiler has kept"),
+            false => error.help(format!("it has {}", names.join(", "))),
+        });
+    }
+    Ok(instructions(binary, &debug, &places, ("function", places.len() > 1), resolver))
+}
+
+/// Instructions of functions by what points call them, with the variables there.
+fn instructions(
+    binary: &Binary,
+    debug: &Debug,
+    places: &[(&Function, (String, u64))],
+    (kind, many): (&str, bool),
+    resolver: &Resolver,
+) -> Vec<Site> {
+    let mut variables = resolver.btf.map(|btf| (btf, Types::new(debug, btf.next_foreign())));
     let mut sites = Vec::new();
-    for found in &found {
-        let name = format!("{}@{}:{}", found.function.name, found.file, found.line);
-        let at_line = site(binary, "statement", (&name, found.address), (Moment::Entry, many), resolver);
+    for (function, (name, address)) in places {
+        let place = site(binary, kind, (name, *address), (Moment::Entry, many), resolver);
         let args = match &mut variables {
-            Some((_, types)) => all_variables(&debug, found.function, found.address, types),
+            Some((_, types)) => all_variables(debug, function, *address, types),
             None => Vec::new(),
         };
-        let context = Context { name: found.function.name.clone(), args, ..Context::default() };
-        sites.extend(at_line.map(|site| Site { context, ..site }));
+        let context = Context { name: function.name.clone(), args, ..Context::default() };
+        sites.extend(place.map(|site| Site { context, ..site }));
     }
     if let Some((btf, types)) = variables {
         btf.add_foreign(types.finish());
     }
-    Ok(sites)
+    sites
 }
 
 /// The first instruction of each wanted line of a function.

@@ -103,7 +103,7 @@ pub fn not(condition: Expr) -> Expr {
 }
 
 /// What is reached from the current task through members of structures; the last one has so many bytes.
-fn walk(btf: &Btf, path: &[(&str, &str)], size: u8, at: Span) -> Result<Expr, Diagnostic> {
+pub fn walk(btf: &Btf, path: &[(&str, &str)], size: u8, at: Span) -> Result<Expr, Diagnostic> {
     let offset = |(record, member): &(&str, &str)| {
         let record = btf.get(btf.find(Kind::Struct, record)?)?;
         record.member(member).map(|member| member.bit_offset / 8)

@@ -163,6 +163,29 @@ impl<'d> Debug<'d> {
         found
     }
 
+    /// The labels of a function that have code: name and address.
+    pub fn labels(&self, function: Place) -> Vec<(String, u64)> {
+        let mut found = Vec::new();
+        let mut blocks = vec![function];
+        while let Some(block) = blocks.pop() {
+            for (place, tag) in self.children(block) {
+                match tag {
+                    constants::DW_TAG_label => found.extend(self.name(place).zip(self.address(place))),
+                    constants::DW_TAG_lexical_block => blocks.push(place),
+                    _ => {}
+                }
+            }
+        }
+        found.sort_by_key(|(_, address)| *address);
+        found
+    }
+
+    /// Where the code of an entry is that has no extent.
+    fn address(&self, place: Place) -> Option<u64> {
+        let (value, at) = self.attribute(place, constants::DW_AT_low_pc)?;
+        self.dwarf.attr_address(self.unit(at), value).ok().flatten().filter(|address| *address != 0)
+    }
+
     /// Whether an entry has code at an address.
     fn covers(&self, place: Place, address: u64) -> bool {
         let ranges = self.entry(place).and_then(|entry| self.dwarf.die_ranges(self.unit(place), &entry).ok());

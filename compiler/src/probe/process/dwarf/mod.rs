@@ -22,6 +22,8 @@ type Entry<'d> = gimli::DebuggingInformationEntry<Slice<'d>>;
 
 /// References from one entry to the next that are followed.
 const REFERENCES_MAX: u32 = 16;
+/// What to do where there is no debug information.
+pub const REMEDY: &str = "compile it with -g, or install the package with its debug symbols (…-dbgsym, …-debuginfo)";
 /// Where packages put debug information.
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
 
@@ -30,6 +32,7 @@ pub struct Sections<'a> {
     debug: DwarfSections<Cow<'a, [u8]>>,
     frames: Cow<'a, [u8]>,
     frames_address: u64,
+    is_shared: bool,
 }
 
 impl<'a> Sections<'a> {
@@ -42,7 +45,8 @@ impl<'a> Sections<'a> {
         let debug = DwarfSections::load(|id| Ok::<_, ()>(holder.section(id.name()))).ok()?;
         let frames = elf.section(".eh_frame");
         let frames_address = elf.section_address(".eh_frame").unwrap_or(0);
-        Some(Sections { debug, frames, frames_address })
+        let is_shared = !holder.section(".gnu_debugaltlink").is_empty();
+        Some(Sections { debug, frames, frames_address, is_shared })
     }
 }
 
@@ -69,6 +73,7 @@ pub struct Debug<'d> {
     units: Vec<Unit<'d>>,
     frames: gimli::EhFrame<Slice<'d>>,
     frames_address: u64,
+    is_shared: bool,
 }
 
 /// An entry of a unit.
@@ -89,7 +94,21 @@ impl<'d> Debug<'d> {
             units.extend(dwarf.unit(header));
         }
         let frames = gimli::EhFrame::new(&sections.frames, LittleEndian);
-        Debug { dwarf, units, frames, frames_address: sections.frames_address }
+        let Sections { frames_address, is_shared, .. } = *sections;
+        Debug { dwarf, units, frames, frames_address, is_shared }
+    }
+
+    /// Where the rest of the debug information is, if it is in files that are not read.
+    pub fn elsewhere(&self) -> Option<&'static str> {
+        if self.units.iter().any(|unit| unit.dwo_name().is_ok_and(|name| name.is_some())) {
+            return Some(
+                "its debug information is in .dwo files, which are not read: compile it without -gsplit-dwarf",
+            );
+        }
+        self.is_shared.then_some(
+            "parts of its debug information are in a file that dwz has made for several programs, which is not read: \
+             compile it with -g, or take a package whose debug information is whole",
+        )
     }
 
     fn unit(&self, place: Place) -> &Unit<'d> {

@@ -43,7 +43,7 @@ impl Debug<'_> {
                     let signed = is(constants::DW_ATE_signed) || is(constants::DW_ATE_signed_char);
                     of(bytes, signed, !is(constants::DW_ATE_float) && !is(constants::DW_ATE_complex_float))
                 }
-                constants::DW_TAG_enumeration_type => of(bytes, false, true),
+                constants::DW_TAG_enumeration_type => of(bytes, self.is_signed(at), true),
                 constants::DW_TAG_pointer_type
                 | constants::DW_TAG_reference_type
                 | constants::DW_TAG_rvalue_reference_type => of(bytes.or(Some(8)), false, true),
@@ -58,6 +58,26 @@ impl Debug<'_> {
             };
         }
         None
+    }
+
+    /// Whether an enumeration has a sign: by what it is made of, or as one of its constants is below zero.
+    fn is_signed(&self, enumeration: Place) -> bool {
+        let made_of = self.type_of(enumeration).and_then(|ty| self.size(ty));
+        made_of.is_some_and(|size| size.signed) || self.constants(enumeration).any(|(_, number)| number < 0)
+    }
+
+    /// The constants of an enumeration.
+    fn constants(&self, enumeration: Place) -> impl Iterator<Item = (Place, i64)> {
+        let children = self.children(enumeration).into_iter();
+        children.filter(|(_, tag)| *tag == constants::DW_TAG_enumerator).take(PARTS_MAX).map(|(place, _)| {
+            let value = self.attribute(place, constants::DW_AT_const_value).map(|(value, _)| value);
+            let number = match value {
+                Some(AttributeValue::Sdata(number)) => number,
+                // Forms without a sign of their own hold what is not below zero.
+                other => other.and_then(|value| value.udata_value()).unwrap_or(0) as i64,
+            };
+            (place, number)
+        })
     }
 }
 
@@ -206,16 +226,13 @@ impl<'t, 'd> Types<'t, 'd> {
     }
 
     fn enumeration(&mut self, place: Place, name: &str, size: u32, writer: &mut Writer) -> TypeId {
-        let values = self.debug.children(place).into_iter().filter(|(_, tag)| *tag == constants::DW_TAG_enumerator);
         let mut words = Vec::new();
-        for (value, _) in values.take(PARTS_MAX) {
-            let number = self.debug.attribute(value, constants::DW_AT_const_value).map(|(number, _)| number);
-            let number =
-                number.and_then(|n| n.sdata_value().or_else(|| n.udata_value().map(|n| n as i64))).unwrap_or(0);
-            let value_name = self.debug.name(value).unwrap_or_default();
-            words.extend([writer.string(&value_name), number as u32]);
+        for (constant, number) in self.debug.constants(place) {
+            let constant = self.debug.name(constant).unwrap_or_default();
+            words.extend([writer.string(&constant), number as u32]);
         }
-        writer.add(name, Kind::Enum, ((words.len() / 2) as u32, false), size, &words)
+        let parts = ((words.len() / 2) as u32, self.debug.is_signed(place));
+        writer.add(name, Kind::Enum, parts, size, &words)
     }
 
     /// An array's dimension; what it is an array of is the next one, or the element.

@@ -1,0 +1,59 @@
+//! Programs that only other processes can see under their names: containers.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::facts::Rung;
+use crate::job::Env;
+use crate::process::Running;
+
+/// A program on a file system that is mounted for one process alone is probed by the path through that process, by its
+/// number, and by a build's number.
+pub fn other_roots(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let program = crate::workspace::compiled().into_iter().find(|path| path.ends_with("tpcalls"));
+    let program = program.ok_or("tpcalls is not compiled")?;
+    let inside = Inside::start(env, &program)?;
+    let path = format!("/proc/{}/root{HIDDEN}", inside.running.pid());
+    for point in [format!("process(\"{path}\")"), format!("process({})", inside.running.pid())] {
+        let script = format!("probe {point}.function(\"add\") {{ printf(\"%d %d\\n\", $b, pid()); exit() }}");
+        let printed = finished(env, &["-e", &script])?;
+        let expected = format!("40 {}", inside.running.pid());
+        if printed.lines().next() != Some(expected.as_str()) {
+            return Err(format!("{point}: expected `{expected}`\n{printed}"));
+        }
+    }
+    // Its libraries are those that it sees.
+    let listed = finished(env, &["-l", &format!("process(\"{path}\").library(\"libc.so.6\").function(\"fflush*\")")])?;
+    if listed.contains("fflush") { Ok(()) } else { Err(format!("no function of its libc\n{listed}")) }
+}
+
+/// Where it lies, as the process sees it.
+const HIDDEN: &str = "/mnt/hidden";
+
+/// A process that sees a file nobody else does.
+struct Inside {
+    running: Running,
+}
+
+impl Inside {
+    fn start(env: &Env, program: &Path) -> Result<Inside, String> {
+        let shell = "mount -t tmpfs tmpfs /mnt && cp \"$0\" /mnt/hidden && echo there >&2 && exec /mnt/hidden 1000000000 >/dev/null";
+        let mut command = env.bare(Path::new("unshare"));
+        command.args(["-m", "sh", "-c", shell]).arg(program);
+        let running = start_quietly(&mut command)?;
+        let (running, _) = running.until_line("there", env.seconds(10))?;
+        Ok(Inside { running })
+    }
+}
+
+fn start_quietly(command: &mut Command) -> Result<Running, String> {
+    Running::start(command).map_err(|error| format!("unshare: {error}"))
+}
+
+/// What Tapster prints.
+fn finished(env: &Env, words: &[&str]) -> Result<String, String> {
+    let mut command = env.command();
+    let running = Running::start(command.args(words)).map_err(|error| format!("tapster: {error}"))?;
+    let printed = running.finish(env.seconds(20))?;
+    if printed.exit == 0 { Ok(printed.stdout) } else { Err(printed.transcript()) }
+}
