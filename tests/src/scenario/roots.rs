@@ -37,7 +37,7 @@ struct Inside {
 
 impl Inside {
     fn start(env: &Env, program: &Path) -> Result<Inside, String> {
-        let shell = "mount -t tmpfs tmpfs /mnt && cp \"$0\" /mnt/hidden && echo there >&2 && exec /mnt/hidden 1000000000 >/dev/null";
+        let shell = "mkdir -p /mnt && mount -t tmpfs tmpfs /mnt && cp \"$0\" /mnt/hidden && echo there >&2 && exec /mnt/hidden 1000000000 >/dev/null";
         let mut command = env.bare(Path::new("unshare"));
         command.args(["-m", "sh", "-c", shell]).arg(program);
         let running = start_quietly(&mut command)?;
