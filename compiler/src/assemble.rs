@@ -4,7 +4,7 @@ use crate::bpf::btf_writer::{Btf, Linkage, SourceLine};
 use crate::bpf::{self, CompileError, Linked, Pseudo, Reloc, STACK_BYTES_MAX, Symbol};
 use crate::hir;
 use crate::host::HostTable;
-use crate::image::{Handoff, Image, Map, MapKind, MapRef, MapRole, Program, UserHandler, When};
+use crate::image::{Handoff, Image, Loss, Map, MapKind, MapRef, MapRole, Program, UserHandler, When};
 use crate::lower::kernel::{PTRADD, namespace};
 use crate::lower::{KernelHandler, Lowered, home_size, map_name};
 use crate::native;
@@ -30,6 +30,8 @@ pub fn assemble(
         state_init: plan.state_init,
         losses: plan.losses,
         formats: program.formats.clone(),
+        served: program.served.clone(),
+        max_string,
         regexes: program.regexes.iter().map(|regex| regex.text.clone()).collect(),
         stack_frames: plan.stack_frames,
         max_action: plan.max_action,
@@ -48,6 +50,12 @@ pub fn assemble(
     }
     if !errors.is_empty() {
         return Err(errors);
+    }
+    // Lowering knows probes, of which not all are programs.
+    for loss in &mut image.losses {
+        if let Loss::EventsFull(probe) = loss {
+            *probe = kernel.iter().position(|handler| handler.probe == *probe).unwrap_or(usize::MAX);
+        }
     }
     image.btf = btf.to_bytes();
     image.native = native::compile(&user, &functions, host);

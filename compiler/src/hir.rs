@@ -11,7 +11,7 @@ pub mod walk;
 pub use types::{Shape, Type};
 
 use crate::host::{Extractor, Sort};
-use crate::image::{Attach, Format};
+use crate::image::{Attach, Format, ServedFile};
 use crate::intrinsic::{Intrinsic, Memory};
 use crate::kernel::btf::TypeId;
 use crate::regex::Pattern;
@@ -36,6 +36,8 @@ pub struct Program {
     pub remembers_match: bool,
     /// What kernel handlers leave to user space.
     pub handoffs: Vec<Handoff>,
+    /// Files that the script serves.
+    pub served: Vec<ServedFile>,
 }
 
 impl Program {

@@ -225,6 +225,12 @@ macro_rules! library_functions {
             HZ();
             /// One of the three load averages, without its fraction.
             get_loadavg_index(index);
+            /// The text of what woke the handler: what came on standard input, or was written to a file.
+            __event_text();
+            /// Sets what a reader of the file gets.
+            __event_set(text);
+            /// Adds to it.
+            __event_add(text);
             /// Writes a line into the kernel's trace buffer.
             ftrace(text);
             /// Writes a line into the kernel's log.

@@ -39,6 +39,10 @@ pub struct Image {
     pub handlers: Vec<UserHandler>,
     /// What kernel handlers hand on to user space.
     pub handoffs: Vec<Handoff>,
+    /// Files that the script serves.
+    pub served: Vec<ServedFile>,
+    /// Bytes of a string (`-DMAXSTRINGLEN`).
+    pub max_string: u32,
     /// Their machine code.
     pub native: NativeCode,
     /// Patterns of regular expressions, checked by the compiler.
@@ -405,4 +409,23 @@ pub enum When {
     },
     /// Where a kernel handler hands on to it ([`Image::handoffs`]).
     Handoff,
+    /// Somebody reads or has written the file with this number ([`Image::served`]).
+    Served(usize),
+    /// A character has come on standard input.
+    Key,
+    /// A line has come there.
+    Line,
+}
+
+/// A file that the script serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedFile {
+    /// Below the session's folder.
+    pub path: String,
+    /// The handler says what others read there; else it is told what they write.
+    pub is_read: bool,
+    /// Who may open it.
+    pub mode: u32,
+    /// Bytes that it gives at most; as a string has, where the script does not say.
+    pub size: Option<u32>,
 }

@@ -25,6 +25,7 @@ pub mod command;
 pub mod doctor;
 pub mod event;
 pub mod fault;
+pub mod feed;
 pub mod file;
 pub mod globals;
 pub mod host;

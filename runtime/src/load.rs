@@ -52,6 +52,9 @@ pub enum LoadError {
     /// Counting for `-t`.
     #[error("the kernel does not count what programs take ({}): -t needs Linux 5.8 and CAP_SYS_ADMIN", errno_name(.source))]
     Timing { source: io::Error },
+    /// Files that the script serves.
+    #[error("cannot serve files below /run/tapster ({})", errno_name(.source))]
+    Served { source: io::Error },
     /// The session's own machinery.
     #[error("cannot wait for signals ({})", errno_name(.source))]
     Signals { source: io::Error },

@@ -12,6 +12,7 @@
 use crate::attach::{self, Attached};
 use crate::command::{self, Command};
 use crate::event::{Control, Rings};
+use crate::feed::Feeds;
 use crate::load::{self, LoadError, Rejection};
 use crate::loss::{self, Missed};
 use crate::output::Output;
@@ -148,6 +149,7 @@ struct Core {
     command: Option<Command>,
     command_failed: bool,
     progress: Box<dyn Fn(Stage)>,
+    feeds: Feeds,
 }
 
 impl fmt::Debug for Core {
@@ -205,6 +207,7 @@ impl Session {
             command: options.command,
             command_failed: false,
             progress: options.progress,
+            feeds: Feeds::default(),
         }))
     }
 
@@ -231,6 +234,8 @@ impl Begun {
         if !core.runner.is_over() {
             core.runner.run.keep_time();
             core.attach()?;
+            core.feeds = Feeds::open(&core.runner.run.image).map_err(|source| LoadError::Served { source })?;
+            core.feeds.told().for_each(|file| core.runner.run.output.note(format_args!("serving {file}")));
             core.tell_attached();
             core.command.iter_mut().for_each(Command::release);
         }
@@ -340,6 +345,7 @@ impl Core {
                 self.runner.call(handler);
             }
         }
+        self.serve();
         self.runner.run.output.flush();
         if end.is_some_and(|end| end <= now) {
             self.runner.run.end();
@@ -351,7 +357,7 @@ impl Core {
         let wake = [timers.next(), end].into_iter().flatten().min();
         let timeout = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
         let command = self.command.as_ref().map(Command::ended);
-        let fds = self.rings.fds().chain([self.runner.run.signals().as_fd()]).chain(command);
+        let fds = self.rings.fds().chain([self.runner.run.signals().as_fd()]).chain(command).chain(self.feeds.fd());
         let fds: Vec<BorrowedFd<'_>> = fds.collect();
         // A failing wait would spin; there is no cause for one but a descriptor gone bad, which ends the run as well.
         let waited = wait::readable(&fds, timeout);
@@ -361,6 +367,20 @@ impl Core {
         }
         self.look_for_command();
         self.runner.run.look_for_signals();
+    }
+
+    /// Calls the handlers for what has come from outside.
+    fn serve(&mut self) {
+        while let (false, Some(event)) = (self.runner.is_over(), self.feeds.take()) {
+            self.runner.run.event_text = event.text;
+            for handler in 0..self.runner.run.image.handlers.len() {
+                let is_meant = self.runner.run.image.handlers[handler].when == event.when;
+                if is_meant && !self.runner.is_over() && self.runner.run.condition_holds(handler) {
+                    self.runner.call(handler);
+                }
+            }
+            event.answer.into_iter().for_each(|answer| answer.give(&self.runner.run.event_text));
+        }
     }
 
     /// Ends the session where the program has ended.

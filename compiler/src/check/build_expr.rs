@@ -104,6 +104,7 @@ impl Builder<'_, '_> {
                 ExprKind::Histogram(global, keys)
             }
             Ast::Target(..) | Ast::AddressOf(_) if self.is_bad_variable(e) => return Some(Expr::long(0, e.span)),
+            Ast::Target(..) if self.is_text(e) => return Some(self.event_text(e.span)),
             Ast::Target(name, path) => return self.target_variable(name, path, e.span),
             Ast::AddressOf(inner) => return self.address_of(inner, e.span),
             Ast::Cast { value, ty, module, path } => return self.cast(value, ty, module.as_ref(), path, e.span),
@@ -255,6 +256,8 @@ impl Builder<'_, '_> {
 
     fn assign(&mut self, op: AssignOp, target: &ast::Expr, value: &ast::Expr) -> Option<ExprKind> {
         match op {
+            AssignOp::Set if self.is_text(target) => self.set_text("__event_set", value),
+            AssignOp::Compound(BinaryOp::Concat) if self.is_text(target) => self.set_text("__event_add", value),
             AssignOp::Aggregate => {
                 let (global, keys) = self.statistic(target)?;
                 Some(ExprKind::Aggregate(global, keys, Box::new(self.expr(value))))

@@ -87,6 +87,7 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     build::build(scripts, &names, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
     let facts = if in_kernel { kernel::facts(resolver.btf) } else { KernelFacts::default() };
+    program.served = core::mem::take(&mut resolver.served);
     let mut notes = resolver.notes;
     let library = LibraryText::new(scripts);
     let mentioned = Accesses::mentioned(&mut program);
@@ -128,7 +129,7 @@ fn resolver<'a>(
     let target = Target { pid: options.target, own_pid: options.own_pid, program: options.program.clone() };
     let (attach, max_sites) = (options.attach, options.max_sites as usize);
     let (untyped, listing) = (&options.untyped, Listing::No);
-    Resolver { world, btf, attach, untyped, target, max_sites, listing, strings, notes: Vec::new() }
+    Resolver { world, btf, attach, untyped, target, max_sites, listing, strings, served: Vec::new(), notes: Vec::new() }
 }
 
 /// Does what [`check`] does behind names, to a program that has them and types already: tests make such programs.

@@ -118,6 +118,9 @@ fn side(place: &Place) -> String {
         Place::User(When::Begin(order)) => format!("begin({order})"),
         Place::User(When::End(order)) => format!("end({order})"),
         Place::User(When::Error(order)) => format!("error({order})"),
+        Place::User(When::Served(file)) => format!("file {file}"),
+        Place::User(When::Key) => "a character on standard input".into(),
+        Place::User(When::Line) => "a line on standard input".into(),
         Place::User(When::Handoff) => "when a kernel handler hands on".into(),
         Place::User(When::Timer { nanoseconds, .. }) => format!("every {nanoseconds} ns"),
     }

@@ -28,7 +28,7 @@ pub enum Attach {
     },
     /// `kprobe`: `BPF_PROG_TYPE_KPROBE` through a perf event a function.
     Kprobe {
-        /// The kernel functions; those of modules as `MODULE:FUNCTION`.
+        /// The kernel functions; those of modules as `MODULE:FUNCTION`, instructions as `FUNCTION+0xOFFSET` or `0xADDRESS`.
         functions: Vec<String>,
         /// When it acts.
         moment: Moment,
@@ -211,9 +211,10 @@ impl Attach {
     }
 }
 
-/// The function that a resolved probe point names, as `ppfunc()` says it: `f` of `….function("f@file").…`; empty where it
-/// names none.
+/// The function that a resolved probe point names, as `ppfunc()` says it: `f` of `….function("f@file").…` and of
+/// `….statement("f+0x10")`; empty where it names none.
 pub fn function_in(point: &str) -> &str {
     let named = [".function(\"", ".statement(\""].iter().find_map(|part| point.split_once(part));
-    named.map_or("", |(_, rest)| rest.split(['"', '@']).next().unwrap_or_default())
+    let name = named.map_or("", |(_, rest)| rest.split(['"', '@']).next().unwrap_or_default());
+    name.split_once("+0x").map_or(name, |(name, _)| name)
 }

@@ -427,6 +427,9 @@ pub const INTRINSICS: &[Intrinsic] = &[
         false,
         "The load average of the last minute (0), 5 (1) or 15 minutes (2), without its fraction.",
     ),
+    library(LibraryFn::__event_text, &[], S, false, "What came on standard input, or was written to a file."),
+    library(LibraryFn::__event_set, &[S], Type::Unknown, true, "Sets what a reader of a file gets."),
+    library(LibraryFn::__event_add, &[S], Type::Unknown, true, "Adds to what a reader of a file gets."),
     library(LibraryFn::ftrace, &[S], Type::Unknown, true, "Writes a line into the kernel's trace buffer."),
     library(
         LibraryFn::printk,

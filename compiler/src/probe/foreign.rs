@@ -33,7 +33,7 @@ pub fn mark(point: &ProbePoint) -> Sites {
     Err(refusal(point, 1))
 }
 
-/// `procfs(…)`, `input.…`, `netfilter.…`
+/// `netfilter.…`
 pub fn later(point: &ProbePoint, _: &mut Resolver) -> Sites {
     let first = &point.components[0].name;
     Err(unsupported(&format!("`{}` probes", first.name), first.span))

@@ -210,7 +210,7 @@ fn say_names(asked: &str, functions: &[Function], resolver: &mut Resolver) {
     });
 }
 
-fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
+pub fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
     let error = Diagnostic::error("probe::no-match", format!("no kernel function matches `{name}`"))
         .label(at, "matches nothing");
     // A renamed function is known by the name it had.

@@ -4,8 +4,8 @@ use super::function::{matching, renamed, stand};
 use super::ladder::{Asked, Function};
 use super::module;
 use super::pattern::{self, is_pattern};
-use super::site::{Resolver, Sites, mismatch, text, unsupported};
-use super::suffix;
+use super::site::{Resolver, Sites, mismatch, text};
+use super::{statement, suffix};
 use tapster_lang::ast::ProbePoint;
 
 /// `kprobe.function("NAME")` with `.call` or `.return`
@@ -13,8 +13,8 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     match point.components.get(1).map(|part| (part.name.name.as_str(), part.name.span)) {
         Some(("function", _)) => {}
         Some(("module", _)) => return module::functions(point, 1, true, resolver),
-        Some((part @ "statement", at)) => return Err(unsupported(&format!("`kprobe.{part}` probes"), at)),
-        _ => return Err(mismatch(point, 1, ["function", "module"])),
+        Some(("statement", _)) => return statement::resolve(point, resolver),
+        _ => return Err(mismatch(point, 1, ["function", "module", "statement"])),
     }
     let (name, at) = text(&point.components[1])?;
     let suffix = suffix::read(point, 2)?;
@@ -28,7 +28,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
 }
 
 /// Whether the kernel has such a symbol; where nobody tells, attaching will.
-fn is_there(name: &str, resolver: &Resolver) -> bool {
+pub fn is_there(name: &str, resolver: &Resolver) -> bool {
     let is_function = |line: &str| {
         let mut words = line.split([' ', '\t']).skip(1);
         matches!(words.next(), Some("t" | "T" | "w" | "W")) && words.next() == Some(name)

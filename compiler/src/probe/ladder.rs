@@ -117,9 +117,21 @@ impl<'a> Ladder<'a> {
         function: &Function,
         resolver: &mut Resolver,
     ) -> Result<Option<Site>, Diagnostic> {
+        let rungs = self.rungs;
+        self.stand_by(&rungs, btf, function, resolver)
+    }
+
+    /// Takes the first of some rungs that this kernel offers.
+    pub fn stand_by(
+        &mut self,
+        rungs: &[Rung],
+        btf: Option<&Btf>,
+        function: &Function,
+        resolver: &mut Resolver,
+    ) -> Result<Option<Site>, Diagnostic> {
         let mut why = Vec::new();
         let forced = resolver.attach;
-        for rung in self.rungs.into_iter().filter(|rung| forced.is_none_or(|only| only == *rung)) {
+        for rung in rungs.iter().copied().filter(|rung| forced.is_none_or(|only| only == *rung)) {
             if let Some(refusal) = self.refusal(btf, rung, function, resolver) {
                 why.push(format!("no {}: {refusal}", rung.name()));
                 continue;

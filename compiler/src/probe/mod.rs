@@ -11,8 +11,10 @@ mod module;
 mod pattern;
 mod perf;
 mod process;
+mod procfs;
 mod session;
 mod site;
+mod statement;
 mod suffix;
 mod syscall;
 mod timer;
@@ -44,8 +46,8 @@ const FAMILIES: &[(&str, Family)] = &[
     ("python2", foreign::elsewhere),
     ("python3", foreign::elsewhere),
     ("java", foreign::elsewhere),
-    ("procfs", foreign::later),
-    ("input", foreign::later),
+    ("procfs", procfs::resolve),
+    ("__input", procfs::input),
     ("netfilter", foreign::later),
     ("syscall", syscall::resolve),
     ("nd_syscall", syscall::resolve),
@@ -77,10 +79,11 @@ pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver, aliases: impl It
 fn kernel(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     match point.components.get(1).map(|c| c.name.name.as_str()) {
         Some("function") => function::resolve(point, resolver),
+        Some("statement") => statement::resolve(point, resolver),
         Some("trace") => tracepoint::resolve(point, resolver),
         Some("data") => perf::data(point, resolver),
         Some("mark") => foreign::mark(point),
-        _ => Err(mismatch(point, 1, ["function", "trace", "data"])),
+        _ => Err(mismatch(point, 1, ["function", "statement", "trace", "data"])),
     }
 }
 

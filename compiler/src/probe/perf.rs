@@ -1,6 +1,7 @@
 //! `perf.type(T).config(C)`, `timer.profile`: events that the processor or the kernel counts, every so often on each
 //! CPU; `kernel.data`: accesses to memory, by the processor's breakpoints.
 
+use super::process::Who;
 use super::site::{Resolver, Site, Sites, mismatch, no_more, number};
 use crate::hir::Place;
 use crate::image::{Attach, PerfEvent, Rate, Watched};
@@ -12,8 +13,8 @@ const PERIOD: u64 = 1_000_000;
 /// `PERF_TYPE_SOFTWARE` and `PERF_COUNT_SW_CPU_CLOCK` of include/uapi/linux/perf_event.h.
 const CPU_CLOCK: (u32, u64) = (1, 0);
 
-/// `perf.type(T).config(C)`, with `.sample(N)` or `.hz(N)`
-pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
+/// `perf.type(T).config(C)`, with `.sample(N)` or `.hz(N)`, and `.process("PATH")` for what runs one program
+pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let kind = numbered(point, 1, "type")?;
     let config = numbered(point, 2, "config")?;
     let rate = match point.components.get(3) {
@@ -21,17 +22,23 @@ pub fn resolve(point: &ProbePoint, _: &mut Resolver) -> Sites {
         Some(part) => match part.name.name.as_str() {
             "sample" => Rate::Period(positive(part)?),
             "hz" => Rate::Frequency(positive(part)?),
-            other @ ("process" | "counter") => return Err(of_processes(other, part.name.span)),
-            _ => return Err(mismatch(point, 3, ["sample", "hz"])),
+            "process" => Rate::Period(PERIOD),
+            "counter" => return Err(counter(part.name.span)),
+            _ => return Err(mismatch(point, 3, ["sample", "hz", "process"])),
         },
     };
-    if let Some(part) = point.components.get(4)
-        && matches!(part.name.name.as_str(), "process" | "counter")
-    {
-        return Err(of_processes(&part.name.name, part.name.span));
+    let last = point.components.iter().skip(3);
+    let (processes, last): (Vec<&Component>, Vec<&Component>) = last.partition(|part| part.name.name == "process");
+    if let Some(part) = last.iter().find(|part| part.name.name == "counter") {
+        return Err(counter(part.name.span));
     }
-    no_more(point, 4)?;
-    event(point, PerfEvent { kind: kind as u32, config: config as u64, rate })
+    no_more(point, if processes.is_empty() { 4 } else { 4 + last.len() })?;
+    let mut sites = event(point, PerfEvent { kind: kind as u32, config: config as u64, rate })?;
+    if let [part, ..] = processes[..] {
+        let meant = Who::read(part, resolver)?.condition(resolver, part.name.span)?;
+        sites.iter_mut().for_each(|site| site.context.guard = meant.clone());
+    }
+    Ok(sites)
 }
 
 /// `timer.profile`, `timer.profile.tick`, `timer.profile.freq.hz(N)`
@@ -114,6 +121,6 @@ fn needs_number(part: &Component) -> Diagnostic {
         .label(part.name.span, "like (1000)")
 }
 
-fn of_processes(what: &str, at: Span) -> Diagnostic {
-    super::unsupported(&format!("`.{what}` probes of events"), at)
+fn counter(at: Span) -> Diagnostic {
+    super::unsupported("`.counter` of events, which `@perf` reads,", at)
 }

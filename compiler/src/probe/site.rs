@@ -2,6 +2,7 @@
 
 use crate::hir::{ArgSource, Expr, Place};
 use crate::image::Attach;
+use crate::image::ServedFile;
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::suggest::did_you_mean;
 use crate::world::{KernelVersion, Rung, World};
@@ -69,6 +70,8 @@ pub struct Context {
     pub args: Vec<Arg>,
     /// The tracepoint's system, where the kernel tells; a mark's provider.
     pub system: Option<String>,
+    /// There is a text, `$value`, which can be set where somebody reads it.
+    pub has_text: bool,
     /// At a function's return: where its result is, should it give one.
     pub result: Option<ArgSource>,
     /// What must hold for the handler to run: the place is everybody's.
@@ -165,6 +168,8 @@ pub struct Resolver<'a> {
     pub listing: Listing,
     /// Strings of the script that may name slab caches: some companions are probed for their sake.
     pub strings: &'a [String],
+    /// Files that the script serves.
+    pub served: Vec<ServedFile>,
     /// What was translated, one line each; said once.
     pub notes: Vec<String>,
 }

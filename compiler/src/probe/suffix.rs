@@ -61,6 +61,10 @@ pub fn debuginfo(part: &str, at: Span) -> Diagnostic {
         ),
         "label" => ("where a function's labels are", "probe the function itself, or what it calls next"),
         "callee" | "callees" => ("which functions a function calls", "name them in a list: kernel.function(…), …"),
+        "statement" => (
+            "where a line of the source is",
+            "count from a function's start: kernel.statement(\"vfs_read+0x10\"), at an instruction that a disassembler shows",
+        ),
         "file" => ("which functions a source file has", "match by name: kernel.function(\"tcp_*\")"),
         _ => ("where a line of the source is", "probe the function itself, or what it calls next"),
     };

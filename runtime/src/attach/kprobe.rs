@@ -21,12 +21,22 @@ pub(super) fn attach(program: BorrowedFd<'_>, functions: &[String], at_return: b
     for (nth, function) in functions.iter().enumerate() {
         let open = |place: KprobePlace<'_>| at_event(program, perf::open_kprobe(pmu, place, at_return)?, nth as u64);
         match &addresses[nth][..] {
-            [] => taken.take(nth, by_any_name(function, |symbol| open(KprobePlace::Function(symbol)))),
+            [] => taken.take(nth, at_place(function, open)),
             several => several.iter().for_each(|address| taken.take(nth, open(KprobePlace::Address(*address)))),
         }
         if taken.is_over() {
             return;
         }
+    }
+}
+
+/// Stands at a function, at an instruction behind its start (`FUNCTION+0xOFFSET`) or at an address (`0xADDRESS`).
+fn at_place(place: &str, open: impl Fn(KprobePlace<'_>) -> io::Result<Link>) -> io::Result<Link> {
+    let number = |digits: &str| u64::from_str_radix(digits, 16).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
+    match (place.strip_prefix("0x"), place.split_once("+0x")) {
+        (Some(address), _) => open(KprobePlace::Address(number(address)?)),
+        (None, Some((function, offset))) => open(KprobePlace::Function(&c_name(function)?, number(offset)?)),
+        (None, None) => by_any_name(place, |symbol| open(KprobePlace::Function(symbol, 0))),
     }
 }
 

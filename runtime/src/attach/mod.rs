@@ -142,6 +142,7 @@ fn cure(attach: &Attach, error: &io::Error) -> &'static str {
         (Attach::Kprobe { .. } | Attach::KprobeMulti { .. }, Some(libc::EINVAL | libc::ENOENT)) => {
             "the kernel has no such function, or forbids kprobes in it"
         }
+        (Attach::Kprobe { .. }, Some(libc::EILSEQ)) => "no instruction begins there",
         (Attach::Kprobe { .. } | Attach::KprobeMulti { .. }, Some(libc::EADDRNOTAVAIL | libc::ESRCH)) => {
             "the name stands for more than one function, or for none that can be probed"
         }

@@ -115,6 +115,16 @@ pub fn call<'a>(
         LibraryFn::mem_page_size => Long(machine::page_size()),
         LibraryFn::__env_of => owned(machine::environment(args.long(0), args.text(1))),
         LibraryFn::__nth_word => text(text::nth_word(args.text(0), args.long(1)).unwrap_or(args.text(2))),
+        LibraryFn::__event_text => text(&run.event_text),
+        LibraryFn::__event_set => {
+            run.event_text.clear();
+            run.event_text.extend_from_slice(args.text(0));
+            Nothing
+        }
+        LibraryFn::__event_add => {
+            run.event_text.extend_from_slice(args.text(0));
+            Nothing
+        }
         LibraryFn::ftrace => {
             machine::write_trace(args.text(0))?;
             Nothing

@@ -50,6 +50,8 @@ pub struct Run {
     pub(crate) files: Files,
     pub(crate) commands: Commands,
     pub(crate) processes: Processes,
+    /// The text of what woke the handler that runs, or of what shall be read.
+    pub(crate) event_text: Vec<u8>,
     /// What reads the kernel's memory, once somebody has.
     pub(crate) peek: Option<Peek>,
     pub(crate) interned: Interned,
@@ -97,6 +99,7 @@ impl Run {
             files: Files::default(),
             commands: Commands::default(),
             processes: Processes::default(),
+            event_text: Vec::new(),
             peek: None,
             state: loaded.state,
             walks: Vec::new(),

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod peek;
 pub mod perf;
 pub mod process;
+pub mod terminal;
 pub mod wait;
 
 use std::io;

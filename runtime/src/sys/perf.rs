@@ -51,8 +51,8 @@ pub fn open_uprobe(pmu: u32, place: &UprobeSpec<'_>) -> io::Result<OwnedFd> {
 /// Where a kprobe stands.
 #[derive(Clone, Copy, Debug)]
 pub enum KprobePlace<'a> {
-    /// At a function.
-    Function(&'a CStr),
+    /// So many bytes behind a function's start.
+    Function(&'a CStr, u64),
     /// At an instruction.
     Address(u64),
 }
@@ -66,7 +66,10 @@ pub fn open_kprobe(pmu: u32, place: KprobePlace<'_>, at_return: bool) -> io::Res
     // As for uprobes.
     attr.config = at_return.into();
     match place {
-        KprobePlace::Function(name) => attr.__bindgen_anon_3.kprobe_func = name.as_ptr() as u64,
+        KprobePlace::Function(name, offset) => {
+            attr.__bindgen_anon_3.kprobe_func = name.as_ptr() as u64;
+            attr.__bindgen_anon_4.probe_offset = offset;
+        }
         KprobePlace::Address(address) => attr.__bindgen_anon_4.kprobe_addr = address,
     }
     open(&attr, None)

@@ -1,11 +1,15 @@
 //! Facts of this process and the machine it runs on.
 
 use super::{check, own};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// `CAP_*` numbers of include/uapi/linux/capability.h.
@@ -39,6 +43,15 @@ pub fn has_capability(capability: Capability) -> bool {
     }
     let number = capability as usize;
     data[number / 32][0] >> (number % 32) & 1 == 1
+}
+
+/// Makes a pipe with a name, for those whom this mode allows.
+pub fn make_fifo(path: &Path, mode: u32) -> io::Result<()> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the call reads the name alone.
+    check(unsafe { libc::mkfifo(name.as_ptr(), mode) }.into())?;
+    // The mask of the process takes from the mode.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// Has this process allowed to open so many files more than it usually does.

@@ -4,12 +4,31 @@ use super::Step;
 use crate::check::builder::Builder;
 use crate::check::format;
 use crate::hir::{Expr, ExprKind, Type};
+use crate::intrinsic;
 use crate::kernel::btf::{Btf, Kind};
 use crate::probe::{Arg, RESULT};
 use tapster_lang::Span;
-use tapster_lang::ast::Ident;
+use tapster_lang::ast::{self, Ident};
 
 impl Builder<'_, '_> {
+    /// Whether an expression is the text of a probe that has one: `$value` of files and of standard input.
+    pub(in crate::check) fn is_text(&self, e: &ast::Expr) -> bool {
+        let is_value = matches!(&e.kind, ast::ExprKind::Target(name, path) if name.name == "$value" && path.is_empty());
+        is_value && self.site.is_some_and(|site| site.context.has_text)
+    }
+
+    /// The text of a probe that has one.
+    pub(in crate::check) fn event_text(&self, span: Span) -> Expr {
+        let function = intrinsic::find("__event_text").expect("a function of the table");
+        Expr { ty: Type::String, ..Expr::new(ExprKind::Intrinsic(function, Vec::new()), span) }
+    }
+
+    /// Sets the text of the probe, or adds to it.
+    pub(in crate::check) fn set_text(&mut self, function: &str, value: &ast::Expr) -> Option<ExprKind> {
+        let function = intrinsic::find(function).expect("a function of the table");
+        Some(ExprKind::Intrinsic(function, vec![self.expr(value)]))
+    }
+
     /// `name=value name=value`; with `$` or `$$` each as [`Builder::pretty`] shows it.
     pub(super) fn context_text(&mut self, name: &Ident, pretty: Option<bool>, span: Span) -> Option<Expr> {
         let site = self.site?;

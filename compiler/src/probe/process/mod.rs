@@ -19,7 +19,7 @@ mod who;
 use super::site::{Resolver, Sites, mismatch, unsupported};
 use binary::Binary;
 use tapster_lang::ast::ProbePoint;
-use who::Who;
+pub use who::Who;
 
 /// What may follow the program.
 const VERBS: &[&str] =

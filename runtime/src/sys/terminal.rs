@@ -1,0 +1,42 @@
+//! The terminal on standard input.
+
+use std::mem::MaybeUninit;
+
+/// A terminal that gives characters as they are typed and does not show them; dropping gives it its lines back.
+pub struct Keys {
+    before: libc::termios,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+impl Keys {
+    /// Asks the terminal for single characters; `None` where standard input is none.
+    pub fn one_by_one() -> Option<Keys> {
+        let mut before = MaybeUninit::<libc::termios>::zeroed();
+        // SAFETY: the call fills the structure where it succeeds, of which zeros are a valid one otherwise.
+        let (result, before) =
+            unsafe { (libc::tcgetattr(libc::STDIN_FILENO, before.as_mut_ptr()), before.assume_init()) };
+        if result != 0 {
+            return None;
+        }
+        let mut now = before;
+        now.c_lflag &= !(libc::ICANON | libc::ECHO);
+        set(&now);
+        Some(Keys { before })
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        set(&self.before);
+    }
+}
+
+fn set(settings: &libc::termios) {
+    // SAFETY: the call reads the structure alone. A terminal that has gone needs no settings.
+    unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, settings) };
+}
