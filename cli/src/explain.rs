@@ -1,8 +1,8 @@
-//! `tapster explain`: what a diagnostic means, what a function does.
+//! `tapster explain`: what a diagnostic means, what a function does, where a probe stands.
 
 use std::io::Write;
 use std::process::ExitCode;
-use tapster_compiler::intrinsic;
+use tapster_compiler::reference;
 use tapster_lang::diagnostic::{codes, explain as diagnostic};
 
 /// Prints what is known of a topic.
@@ -10,14 +10,10 @@ pub fn explain(topic: &str) -> ExitCode {
     if let Some(text) = diagnostic(topic) {
         return print(&format!("{topic}\n\n{}", text.trim()));
     }
-    if let Some(found) = intrinsic::find(topic) {
-        let params: Vec<&str> = found.params.iter().map(|ty| ty.name()).collect();
-        return print(&format!("{}:{} ({})\n\n{}", found.name, found.result.name(), params.join(", "), found.doc));
-    }
-    if let Some(text) = tapster_compiler::library::explain(topic) {
+    if let Some(text) = reference::explain(topic) {
         return print(&text);
     }
-    let near = tapster_compiler::suggest::nearest(topic, codes().chain(intrinsic::INTRINSICS.iter().map(|i| i.name)));
+    let near = tapster_compiler::suggest::nearest(topic, codes().chain(reference::names()));
     let hint = if near.is_empty() { String::new() } else { format!(" (near: {})", near.join(", ")) };
     let _ = writeln!(std::io::stderr(), "error: nothing is known of '{topic}'{hint}");
     ExitCode::FAILURE

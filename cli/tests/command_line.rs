@@ -105,6 +105,22 @@ fn options_near_a_wrong_one_are_named() {
 }
 
 #[test]
+fn whatever_has_a_name_is_explained() {
+    for (topic, said) in [
+        ("check::type", "type"),
+        ("execname", "execname:string()"),
+        ("vm.pagefault", "write_access"),
+        ("kernel.function", "kernel.function(string).return"),
+        ("syscall.openat", "flags_str"),
+    ] {
+        let (code, stdout, _) = run(&["explain", topic]);
+        assert!(code == 0 && stdout.contains(said), "{topic}: {stdout}");
+    }
+    let (code, _, stderr) = run(&["explain", "vm.pagefaul"]);
+    assert!(code == 1 && stderr.contains("near: vm.pagefault"), "{stderr}");
+}
+
+#[test]
 fn options_for_a_module_are_taken_in_silence_and_explained_on_demand() {
     let words =
         ["-m", "my_probe", "--ldd", "-b", "-d", "/bin/sh", "--use-server", "--runtime=bpf", "-DSTP_NO_OVERLOAD"];

@@ -4,6 +4,7 @@
 use crate::intrinsic::INTRINSICS;
 use crate::library;
 use crate::probe;
+use crate::reference;
 use crate::syscall;
 use std::collections::BTreeSet;
 use tapster_lang::SourceMap;
@@ -69,7 +70,7 @@ fn functions() -> BTreeSet<String> {
         let params: Vec<&str> = row.params.iter().map(|ty| ty.name()).collect();
         format!("{}:{} ({})", row.name, row.result.name(), params.join(", "))
     });
-    let files = library::functions().flat_map(library::signatures).map(|signature| match signature.split_once('(') {
+    let files = reference::functions().flat_map(library::signatures).map(|signature| match signature.split_once('(') {
         Some((name, rest)) => format!("{} ({rest}", name.trim_end()),
         None => signature.to_owned(),
     });
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn functions_have_the_signatures_of_the_library() {
         let lines = lines_of(Dump::Functions);
-        for name in library::functions() {
+        for name in reference::functions() {
             let has = |line: &&String| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', ' ']));
             assert!(lines.iter().any(|line| has(&line)), "{name}");
         }

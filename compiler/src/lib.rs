@@ -20,6 +20,7 @@ pub mod list;
 pub mod lower;
 pub mod native;
 mod probe;
+pub mod reference;
 pub mod regex;
 pub mod suggest;
 pub mod syscall;

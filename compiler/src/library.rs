@@ -73,57 +73,21 @@ pub fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// The signatures of a function of the library, one a way to call it.
 pub fn signatures(name: &str) -> impl Iterator<Item = &'static str> {
-    let text = file_of(name).map_or("", |file| FILES[usize::from(file)].1);
+    let text = text_of(name).unwrap_or_default();
     let of_name = |rest: &str| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '(', ' ']));
     let found: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("function ")).filter(|rest| of_name(rest)).collect();
     found.into_iter().map(|rest| rest.split_inclusive(')').next().unwrap_or(rest))
 }
 
-/// What is said of a function of the library: its signatures, each behind what stands before it.
-pub fn explain(name: &str) -> Option<String> {
-    let (_, text) = FILES[usize::from(file_of(name)?)];
-    let mut said = String::new();
-    let lines: Vec<&str> = text.lines().collect();
-    for (at, line) in lines.iter().enumerate() {
-        let Some(rest) = line.strip_prefix("function ") else { continue };
-        if !rest.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '('])) {
-            continue;
-        }
-        let start = lines[..at].iter().rposition(|line| line.starts_with("/**")).unwrap_or(at);
-        let comment = lines[start..at]
-            .iter()
-            .map(|line| line.trim_start_matches("/**").trim_end_matches("*/").trim().trim_start_matches('*').trim());
-        let comment: Vec<&str> = comment.collect();
-        said.push_str(&format!("{}\n\n{}\n\n", rest.trim_end_matches(['{', ' ']), comment.join("\n").trim()));
-    }
-    (!said.is_empty()).then(|| said.trim_end().to_owned())
+/// The names that the library defines.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    INDEX.iter().map(|(name, _)| *name)
 }
 
-/// The functions of the library that scripts may call, by name.
-pub fn functions() -> impl Iterator<Item = &'static str> {
-    INDEX.iter().map(|(name, _)| *name).filter(|name| !name.starts_with(['_', '@']) && explain(name).is_some())
-}
-
-/// `docs/tapset.md`: every function that scripts may call, by name.
-pub fn reference() -> String {
-    use crate::intrinsic::INTRINSICS;
-    let rows = INTRINSICS.iter().filter(|row| !row.name.starts_with('_')).map(|row| {
-        let params: Vec<&str> = row.params.iter().map(|ty| ty.name()).collect();
-        let result = if row.result.name() == "unknown" { String::new() } else { format!(":{}", row.result.name()) };
-        (row.name, format!("{}{result}({})\n\n{}", row.name, params.join(", "), row.doc))
-    });
-    let mut all: Vec<(&str, String)> = rows.collect();
-    all.extend(functions().filter_map(|name| Some((name, explain(name)?))));
-    all.sort();
-    let mut page = String::from(
-        "# The library's functions\n\nGenerated from the library; `tapster explain NAME` prints each of them. Do not edit.\n",
-    );
-    for (_, text) in all {
-        let (signature, rest) = text.split_once('\n').unwrap_or((&text, ""));
-        page.push_str(&format!("\n## `{signature}`\n{}\n", rest.trim_end()));
-    }
-    page
+/// The file that defines a name.
+pub fn text_of(name: &str) -> Option<&'static str> {
+    file_of(name).map(|file| FILES[usize::from(file)].1)
 }
 
 /// A file of a library that the user brings along.

@@ -2,29 +2,36 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use tapster_compiler::dump::{Dump, dump};
 use tapster_compiler::library::{self, Extra};
+use tapster_compiler::reference;
 use tapster_lang::SourceMap;
 use tapster_lang::parse::parse;
 use tapster_lang::preprocess::Environment;
 
-/// `TAPSTER_BLESS=1` writes the page anew.
+/// `TAPSTER_BLESS=1` writes the pages anew.
 #[test]
-fn the_reference_is_current() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tapset.md");
-    let current = library::reference();
-    if std::env::var_os("TAPSTER_BLESS").is_some() {
-        fs::create_dir_all(page.parent().expect("a folder")).expect("can be made");
-        fs::write(&page, &current).expect("can be written");
+fn the_references_are_current() {
+    for (name, current) in [("tapset.md", reference::functions_page()), ("probes.md", reference::probes_page())] {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+        if std::env::var_os("TAPSTER_BLESS").is_some() {
+            fs::write(&page, &current).expect("can be written");
+        }
+        let written = fs::read_to_string(&page).unwrap_or_default();
+        assert!(written == current, "docs/{name} is not what the library says: run this test with TAPSTER_BLESS=1");
     }
-    let written = fs::read_to_string(&page).unwrap_or_default();
-    assert!(written == current, "docs/tapset.md is not what the library says: run this test with TAPSTER_BLESS=1");
 }
 
 #[test]
-fn public_functions_of_the_library_are_documented() {
-    for name in library::functions() {
-        let text = library::explain(name).expect("it is one");
-        assert!(text.contains("\n\n") && text.len() > name.len() + 20, "{name} has no comment:\n{text}");
+fn all_that_has_a_name_is_explained() {
+    for name in reference::names() {
+        let text = reference::explain(name).unwrap_or_default();
+        let is_explained = text.split_once("\n\n").is_some_and(|(_, said)| said.len() > 5);
+        assert!(is_explained, "{name} is not explained:\n{text}");
+    }
+    for form in dump(Dump::ProbeTypes, &Environment::default()) {
+        let is_explained = reference::families().any(|(family, _)| reference::is_of(&form, family));
+        assert!(is_explained, "no family of compiler/src/probe/families.md has the form {form}");
     }
 }
 

@@ -91,9 +91,9 @@ fn aliases(asked: &Asked, variables: &HashSet<String>) -> String {
 }
 
 /// The variables that a parameter has.
-fn names(param: &Param) -> Vec<String> {
+pub fn names(param: &Param) -> Vec<String> {
     let mut names = vec![param.variable.to_owned()];
-    names.extend(text_of(param));
+    names.extend(text_of(param).filter(|text| text != param.variable));
     if param.kind == Kind::Text {
         names.push(format!("{}_unquoted", text_of(param).unwrap_or_default()));
     }

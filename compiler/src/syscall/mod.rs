@@ -2,7 +2,7 @@
 
 mod aliases;
 
-pub use aliases::Made;
+pub use aliases::{Made, names as variables};
 
 /// What aliases write around a condition that is looked at where a call begins as well, should `@entry` ask there:
 /// `__both_ends(c)` is `c`.
