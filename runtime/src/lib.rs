@@ -38,6 +38,7 @@ pub mod output;
 pub mod privilege;
 pub mod process_symbol;
 pub mod regex;
+mod replaced;
 pub mod run;
 pub mod runner;
 pub mod session;

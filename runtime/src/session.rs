@@ -16,6 +16,7 @@ use crate::feed::Feeds;
 use crate::load::{self, LoadError, Rejection};
 use crate::loss::{self, Missed};
 use crate::output::Output;
+use crate::replaced::Files;
 use crate::run::Run;
 use crate::runner::Runner;
 use crate::sys::bpf::{self, ProgramStats};
@@ -150,6 +151,7 @@ struct Core {
     command_failed: bool,
     progress: Box<dyn Fn(Stage)>,
     feeds: Feeds,
+    files: Files,
 }
 
 impl fmt::Debug for Core {
@@ -208,6 +210,7 @@ impl Session {
             command_failed: false,
             progress: options.progress,
             feeds: Feeds::default(),
+            files: Files::default(),
         }))
     }
 
@@ -313,7 +316,8 @@ impl Over {
             core.runner.run.output.note(format_args!("{cut} strings were cut to MAXSTRINGLEN bytes"));
         }
         let (image, run) = (&core.runner.run.image, &core.runner.run);
-        let losses = loss::warnings(image, |number| run.loss(number), &core.missed, run.globals.failures());
+        let mut losses = loss::warnings(image, |number| run.loss(number), &core.missed, run.globals.failures());
+        losses.extend(core.files.warnings());
         losses.iter().for_each(|loss| core.runner.run.output.warn(loss));
         let report = core.timing.report(&core.runner.run.image.programs, &core.missed);
         report.iter().for_each(|line| core.runner.run.output.note(line));
@@ -433,6 +437,7 @@ impl Core {
     /// Attaches all programs; says how far it is where that takes long, and what the kernel refused.
     fn attach(&mut self) -> Result<(), LoadError> {
         let run = &mut self.runner.run;
+        self.files = Files::of(&run.image.programs);
         let all: usize = run.image.programs.iter().map(|program| program.sites.len().max(1)).sum();
         let (mut done, progress) = (0, &self.progress);
         let mut told = |places| {

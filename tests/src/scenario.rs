@@ -50,6 +50,12 @@ pub const ALL: &[Scenario] = &[
         rungs: &[],
         run: roots::other_roots,
     },
+    Scenario {
+        name: "process/replaced_programs_are_named",
+        needs: &[Fact::Live, Fact::Uprobe, Fact::Programs],
+        rungs: &[],
+        run: roots::replaced,
+    },
     Scenario { name: "ending/exit_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::exit },
     Scenario { name: "ending/interrupt_at_any_moment", needs: &[Fact::Live], rungs: &[], run: ending::interrupt },
     Scenario {

@@ -1,4 +1,4 @@
-//! Programs that only other processes can see under their names: containers.
+//! Programs whose names lead elsewhere for others, or later: containers, and files that are replaced.
 
 use std::path::Path;
 use std::process::Command;
@@ -25,6 +25,26 @@ pub fn other_roots(env: &Env, _: Option<Rung>) -> Result<(), String> {
     // Its libraries are those that it sees.
     let listed = finished(env, &["-l", &format!("process(\"{path}\").library(\"libc.so.6\").function(\"fflush*\")")])?;
     if listed.contains("fflush") { Ok(()) } else { Err(format!("no function of its libc\n{listed}")) }
+}
+
+/// A program that is replaced while it is traced is said to be: probes stay with the file that was there.
+pub fn replaced(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let program = crate::workspace::compiled().into_iter().find(|path| path.ends_with("tpcalls"));
+    let program = program.ok_or("tpcalls is not compiled")?;
+    let (old, new) = (std::env::temp_dir().join("tpreplaced"), std::env::temp_dir().join("tpreplaced.new"));
+    let copy = |to: &Path| std::fs::copy(&program, to).map_err(|error| error.to_string());
+    copy(&old)?;
+    let script = format!("probe process(\"{}\").function(\"add\") {{ println(\"seen\") }}", old.display());
+    let mut command = env.command();
+    let running =
+        Running::start(command.args(["-v", "-T", "2", "-e", &script])).map_err(|e| format!("tapster: {e}"))?;
+    let (running, _) = running.until_line("attached", env.seconds(10))?;
+    copy(&new)?;
+    std::fs::rename(&new, &old).map_err(|error| error.to_string())?;
+    let printed = running.finish(env.seconds(20))?;
+    std::fs::remove_file(&old).map_err(|error| error.to_string())?;
+    let said = format!("WARNING: {} was replaced while it was traced", old.display());
+    if printed.stderr.contains(&said) { Ok(()) } else { Err(format!("no `{said}`\n{}", printed.transcript())) }
 }
 
 /// Where it lies, as the process sees it.
