@@ -36,7 +36,8 @@ pub fn mark(point: &ProbePoint) -> Sites {
 /// `netfilter.…`
 pub fn later(point: &ProbePoint, _: &mut Resolver) -> Sites {
     let first = &point.components[0].name;
-    Err(unsupported(&format!("`{}` probes", first.name), first.span))
+    let error = unsupported(&format!("`{}` probes", first.name), first.span);
+    Err(error.help("kernel.trace(\"netif_receive_skb\") and kernel.trace(\"net_dev_queue\") see packets come and go"))
 }
 
 fn refusal(point: &ProbePoint, nth: usize) -> Diagnostic {
