@@ -34,7 +34,6 @@ pub fn assemble(
         max_string,
         regexes: program.regexes.iter().map(|regex| regex.text.clone()).collect(),
         stack_frames: plan.stack_frames,
-        max_action: plan.max_action,
         max_action_interruptible: plan.max_action_interruptible,
         ..Image::default()
     };

@@ -161,6 +161,12 @@ macro_rules! library_functions {
             errno_str(number);
             /// A line of a file, by its number.
             file_line(path, number);
+            /// The name of what is in a folder, by its number.
+            folder_entry(path, number);
+            /// Where a symbolic link leads.
+            link_target(path);
+            /// The process that holds most memory, the second, and so on.
+            largest_process(number);
             /// A word of a text, by its number.
             word(text, number);
             /// The kernel function that an address lies in.

@@ -47,8 +47,6 @@ pub struct Image {
     pub native: NativeCode,
     /// Patterns of regular expressions, checked by the compiler.
     pub regexes: Vec<Vec<u8>>,
-    /// Statements a handler may run that holds something up (`-DMAXACTION`).
-    pub max_action: u32,
     /// Statements a begin, end, error or timer handler may run, which nothing waits for.
     pub max_action_interruptible: u32,
     /// Frames kept of a stack.

@@ -215,7 +215,6 @@ mod tests {
     /// A run of a script whose handlers are handed to, the n-th by handoff n, with 12 bytes each.
     fn runner(text: &str, host: &HostTable) -> (Runner, Shown, Shown) {
         let mut image = script::image_for(text, host);
-        image.max_action = 1000;
         image.max_action_interruptible = 10_000;
         image.handlers.iter_mut().for_each(|handler| handler.when = When::Handoff);
         image.handoffs = (0..image.handlers.len()).map(|handler| Handoff { handler, size: 12 }).collect();

@@ -30,6 +30,8 @@ pub enum Fact {
     Programs,
     /// The modules of the lab, loaded.
     Modules,
+    /// A machine of which a test may use up all memory.
+    Small,
 }
 
 /// A way to attach to a kernel function, by the name that `--attach` takes.
@@ -66,7 +68,7 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 7] = [
+    const PLAIN: [(&str, Fact); 8] = [
         ("live", Fact::Live),
         ("root", Fact::Root),
         ("tp_btf", Fact::TpBtf),
@@ -74,6 +76,7 @@ impl Fact {
         ("objdump", Fact::Objdump),
         ("programs", Fact::Programs),
         ("modules", Fact::Modules),
+        ("small", Fact::Small),
     ];
 
     /// Reads the word of a `needs:` directive.
@@ -97,7 +100,7 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 11] = [
+        let checks: [(Fact, Check); 12] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
@@ -105,6 +108,7 @@ impl Facts {
             (Fact::Objdump, || exists(OBJDUMP, "llvm-objdump is not installed")),
             (Fact::Programs, programs),
             (Fact::Modules, || exists("/sys/kernel/config/nullb", "the module null_blk is not loaded")),
+            (Fact::Small, small),
             (Fact::Rung(Rung::Fentry), fentry),
             (Fact::Rung(Rung::KprobeMulti), kprobe_multi),
             (Fact::Rung(Rung::Kprobe), || exists("/sys/bus/event_source/devices/kprobe", "no kprobes on this kernel")),
@@ -138,6 +142,14 @@ type Check = fn() -> Result<(), String>;
 fn root() -> Result<(), String> {
     // SAFETY: no memory is involved.
     if unsafe { libc::geteuid() } == 0 { Ok(()) } else { Err("not root".into()) }
+}
+
+/// A guest of the lab; nobody else's machine is so small.
+fn small() -> Result<(), String> {
+    // SAFETY: no memory is involved.
+    let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let small = pages.saturating_mul(page) < 2 << 30;
+    if small { Ok(()) } else { Err("2 GB of memory or more, which others may need".into()) }
 }
 
 fn live() -> Result<(), String> {

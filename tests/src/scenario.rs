@@ -8,6 +8,8 @@ pub mod ending;
 pub mod judge;
 pub mod load;
 pub mod roots;
+pub mod oom;
+pub mod reclaim;
 pub mod scripts;
 
 /// One of them.
@@ -49,6 +51,25 @@ pub const ALL: &[Scenario] = &[
         needs: &[Fact::Live, Fact::Uprobe, Fact::Programs],
         rungs: &[],
         run: roots::other_roots,
+    Scenario { name: "oom/of_a_cgroup_as_the_kernel_says", needs: &[Fact::Live], rungs: &[], run: oom::of_a_cgroup },
+    Scenario {
+        name: "oom/of_the_machine_as_the_kernel_says",
+        needs: &[Fact::Live, Fact::Small],
+        rungs: &[],
+        run: oom::of_the_machine,
+    },
+    Scenario { name: "oom/reports_are_rationed", needs: &[Fact::Live], rungs: &[], run: oom::reports_are_rationed },
+    Scenario {
+        name: "scripts/reclaim_is_that_of_memory_stat",
+        needs: &[Fact::Live, Fact::Modules, Fact::Small],
+        rungs: &[],
+        run: reclaim::of_a_cgroup,
+    },
+    Scenario {
+        name: "scripts/why_order_is_vmstat",
+        needs: &[Fact::Live, Fact::Small],
+        rungs: &[],
+        run: reclaim::of_huge_pages,
     },
     Scenario {
         name: "process/replaced_programs_are_named",

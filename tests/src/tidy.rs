@@ -27,6 +27,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("diagnostics_are_explained", diagnostics::explained),
     ("diagnostics_are_tested", diagnostics::tested),
     ("scripts_introduce_themselves", scripts::headers),
+    ("the_page_of_scripts_is_current", scripts::page),
     ("licences_are_permissive", licences::permissive),
     ("case_files_can_be_read", scripts::cases),
 ];

@@ -388,6 +388,29 @@ pub const INTRINSICS: &[Intrinsic] = &[
          the file as it was when it first asked.",
     ),
     library(
+        LibraryFn::folder_entry,
+        &[S, N],
+        S,
+        false,
+        "The name of something in a folder such as /sys/kernel/slab; the first is 1, in alphabetical order, and empty is what \
+         stands behind the last. A handler sees the folder as it was when it first asked.",
+    ),
+    library(
+        LibraryFn::link_target,
+        &[S],
+        S,
+        false,
+        "Where a symbolic link leads, as it is written there; empty where there is no link of this name.",
+    ),
+    library(
+        LibraryFn::largest_process,
+        &[N],
+        N,
+        false,
+        "The id of the process that has most memory resident; with 2 the second, and so on, 0 behind the last. A handler sees \
+         them as they were when it first asked; no list of tasks is locked.",
+    ),
+    library(
         LibraryFn::word,
         &[S, N],
         S,

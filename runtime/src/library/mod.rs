@@ -4,6 +4,7 @@
 //! files of SystemTap's tapset that the functions name.
 
 pub mod file;
+pub mod largest;
 pub mod machine;
 pub mod number;
 pub mod process;
@@ -66,6 +67,9 @@ pub fn call<'a>(
         LibraryFn::ctime => owned(number::ctime(args.long(0))?),
         LibraryFn::errno_str => owned(number::errno_str(args.long(0))),
         LibraryFn::file_line => text(run.files.line(args.text(0), args.long(1))?),
+        LibraryFn::folder_entry => text(run.files.entry(args.text(0), args.long(1))?),
+        LibraryFn::link_target => owned(file::link_target(args.text(0))),
+        LibraryFn::largest_process => Long(run.largest.nth(args.long(0))),
         LibraryFn::syscall_name => owned(syscall::name(args.long(0)).into_bytes()),
         LibraryFn::__syscall_point => owned(syscall::point(args.long(0)).into_bytes()),
         LibraryFn::__syscall_slots => Long(syscall::slots(args.long(0))),

@@ -142,7 +142,6 @@ fn kernel_handlers_hand_on_to_user_space() {
     (image.state_size, image.btf) = (kernel.state_size, kernel.btf);
     image.handlers[0].when = When::Handoff;
     image.handoffs = vec![Handoff { handler: 0, size: 24 }];
-    image.max_action = 1000;
     image.max_action_interruptible = 10_000;
     let running = attached(image, options(20_000, &out, &err));
     allocate();

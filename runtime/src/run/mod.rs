@@ -13,6 +13,7 @@ use crate::globals::Globals;
 use crate::interned::Interned;
 use crate::library::Refusal;
 use crate::library::file::Files;
+use crate::library::largest::Largest;
 use crate::library::process::Commands;
 use crate::library::text::Tokens;
 use crate::load::Loaded;
@@ -48,6 +49,7 @@ pub struct Run {
     pub(crate) regexes: Regexes,
     pub(crate) tokens: Tokens,
     pub(crate) files: Files,
+    pub(crate) largest: Largest,
     pub(crate) commands: Commands,
     pub(crate) processes: Processes,
     /// The text of what woke the handler that runs, or of what shall be read.
@@ -97,6 +99,7 @@ impl Run {
             regexes: Regexes::default(),
             tokens: Tokens::default(),
             files: Files::default(),
+            largest: Largest::default(),
             commands: Commands::default(),
             processes: Processes::default(),
             event_text: Vec::new(),
@@ -156,7 +159,8 @@ impl Run {
         self.record.push(u64::from_ne_bytes(last));
         self.record.resize((handoff.size as usize).div_ceil(8).max(1), 0);
         self.header.record = self.record.as_ptr().cast();
-        self.enter(handoff.handler, self.image.max_action.into());
+        // It runs in user space, where it holds nobody up.
+        self.enter(handoff.handler, self.image.max_action_interruptible.into());
     }
 
     fn enter(&mut self, handler: usize, actions: i64) {
@@ -164,6 +168,7 @@ impl Run {
         self.running = handler;
         self.globals.look_again();
         self.files.look_again();
+        self.largest.look_again();
         self.walks.clear();
         let entry = self.image.native.entry(self.image.handlers[handler].entry);
         let context: *mut Run = self;

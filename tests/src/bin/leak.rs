@@ -1,11 +1,13 @@
-//! Keeps objects of the kernel, or only takes and gives them back: `leak keep|churn ITEMS SECONDS`.
+//! Keeps objects of the kernel, or only takes and gives them back: `leak keep|churn ITEMS SECONDS [KIND]`.
 //!
-//! The objects are epoll items. `keep` adds so many to one epoll instance and holds them, `churn` adds and removes one so
-//! often; both then stay for so many seconds. Nothing else of the kernel's memory grows with them but what belongs to an
-//! item.
+//! `keep` makes so many and holds them, `churn` makes and removes one so often; both then stay for so many seconds. Kinds:
+//! `epoll` (items of one epoll instance, the default), `pipes` (kept with a byte in each), `keys` (in the keyring of the process), and, only to be
+//! churned, `packets` (sent through the loopback device and received).
 #![expect(clippy::print_stderr, reason = "a program for terminals and pipes")]
 
-use std::io;
+use std::ffi::CString;
+use std::io::{self, Write};
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -15,12 +17,19 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |nth: usize| arguments.get(nth).and_then(|text| text.parse::<u64>().ok());
     let (Some(how), Some(items), Some(seconds)) = (arguments.first(), number(1), number(2)) else {
-        eprintln!("usage: leak keep|churn ITEMS SECONDS");
+        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|packets]");
         return ExitCode::FAILURE;
     };
-    let done = match how.as_str() {
-        "keep" => keep(items, Duration::from_secs(seconds)),
-        _ => churn(items, Duration::from_secs(seconds)),
+    let kind = arguments.get(3).map_or("epoll", String::as_str);
+    let stay = || sleep(Duration::from_secs(seconds));
+    let done = match (how.as_str(), kind) {
+        ("keep", "epoll") => keep_items(items).map(|_held| stay()),
+        ("keep", "pipes") => keep_pipes(items).map(|_held| stay()),
+        ("keep", "keys") => keep_keys(items).map(|()| stay()),
+        ("churn", "epoll") => churn_items(items).map(|()| stay()),
+        ("churn", "pipes") => (0..items).try_for_each(|_| io::pipe().map(drop)).map(|()| stay()),
+        ("churn", "packets") => churn_packets(items).map(|()| stay()),
+        _ => Err(io::Error::other(format!("cannot {how} {kind}"))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,25 +40,66 @@ fn main() -> ExitCode {
     }
 }
 
-fn keep(items: u64, stay: Duration) -> io::Result<()> {
+fn keep_items(items: u64) -> io::Result<Vec<OwnedFd>> {
     raise_limit(items + 64)?;
     let epoll = epoll()?;
     let watched = eventfd()?;
     // One file, so many descriptors of it: an item is by descriptor.
-    let copies = (0..items).map(|_| watched.try_clone()).collect::<io::Result<Vec<OwnedFd>>>()?;
-    copies.iter().try_for_each(|copy| control(&epoll, libc::EPOLL_CTL_ADD, copy))?;
-    sleep(stay);
+    let mut held = (0..items).map(|_| watched.try_clone()).collect::<io::Result<Vec<OwnedFd>>>()?;
+    held.iter().try_for_each(|copy| control(&epoll, libc::EPOLL_CTL_ADD, copy))?;
+    held.push(epoll);
+    Ok(held)
+}
+
+fn keep_pipes(pipes: u64) -> io::Result<Vec<(io::PipeReader, io::PipeWriter)>> {
+    raise_limit(2 * pipes + 64)?;
+    let filled = |_| {
+        let (reader, mut writer) = io::pipe()?;
+        writer.write_all(b"x").map(|()| (reader, writer))
+    };
+    (0..pipes).map(filled).collect()
+}
+
+/// They go with the process.
+fn keep_keys(keys: u64) -> io::Result<()> {
+    for key in 0..keys {
+        let name = CString::new(format!("tapster-{key}"))?;
+        let kind = c"user";
+        // SAFETY: both names end with NUL, the payload has the length that is said.
+        let id = unsafe {
+            libc::syscall(
+                libc::SYS_add_key,
+                kind.as_ptr(),
+                name.as_ptr(),
+                name.as_ptr(),
+                name.as_bytes().len(),
+                libc::KEY_SPEC_PROCESS_KEYRING,
+            )
+        };
+        if id < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
     Ok(())
 }
 
-fn churn(items: u64, stay: Duration) -> io::Result<()> {
+fn churn_items(items: u64) -> io::Result<()> {
     let epoll = epoll()?;
     let watched = eventfd()?;
     for _ in 0..items {
         control(&epoll, libc::EPOLL_CTL_ADD, &watched)?;
         control(&epoll, libc::EPOLL_CTL_DEL, &watched)?;
     }
-    sleep(stay);
+    Ok(())
+}
+
+fn churn_packets(packets: u64) -> io::Result<()> {
+    let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    let mut packet = [7; 700];
+    for _ in 0..packets {
+        from.send_to(&packet, to.local_addr()?)?;
+        to.recv(&mut packet)?;
+    }
     Ok(())
 }
 

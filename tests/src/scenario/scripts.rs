@@ -14,10 +14,10 @@ pub fn all_compile(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let mut scripts = Vec::new();
     list(&folder, &mut scripts)?;
     for path in &scripts {
-        let mut command = env.command();
-        // The only argument that a script cannot do without is a cache.
         let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        command.arg("-p4").arg(path).args(text.contains(".stp CACHE").then_some("dentry"));
+        let mut command = env.bare(Path::new("/bin/sh"));
+        let line = format!("exec {} -p4 {} {}", env.tapster.display(), path.display(), sample_arguments(&text));
+        command.arg("-c").arg(line);
         let running = Running::start(&mut command).map_err(|e| format!("tapster: {e}"))?;
         let printed = running.finish(env.seconds(20))?;
         if printed.exit != 0 {
@@ -25,6 +25,12 @@ pub fn all_compile(env: &Env, _: Option<Rung>) -> Result<(), String> {
         }
     }
     if scripts.len() > 1 { Ok(()) } else { Err(format!("{} has no scripts", folder.display())) }
+}
+
+/// Those that the header's sample was made with: `Sample output (tapster slab-leak.stp '*' 3, …`.
+fn sample_arguments(text: &str) -> &str {
+    let sample = text.split_once("Sample output (tapster ").map_or("", |(_, rest)| rest);
+    sample.split(", ").next().and_then(|command| command.split_once(".stp ")).map_or("", |(_, arguments)| arguments)
 }
 
 fn list(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), String> {
@@ -66,7 +72,7 @@ pub fn slab_top(env: &Env, _: Option<Rung>) -> Result<(), String> {
 }
 
 /// A script of the project, which a booted kernel has, too.
-fn script(name: &str) -> Result<PathBuf, String> {
+pub fn script(name: &str) -> Result<PathBuf, String> {
     let places = [crate::workspace::root().join("scripts"), PathBuf::from("/scripts")];
     let paths = places.map(|place| place.join(name));
     paths.into_iter().find(|path| path.exists()).ok_or_else(|| format!("{name} is not here"))
@@ -106,6 +112,8 @@ mod tests {
     fn lines_are_read_back() {
         let line = "   172.0 MB          0    1717482    98 %  yes      buffer_head (and 1 merged with it)";
         assert_eq!(told(line), Some(("buffer_head".into(), 172 << 20)));
+        assert_eq!(sample_arguments("# Sample output (tapster a.stp '*' 3, 2026-11-22, Linux 6.18):"), "'*' 3");
+        assert_eq!(sample_arguments("# Sample output (tapster a.stp, 2026-11-22, Linux 6.18):"), "");
         assert_eq!(told("       SIZE     CHANGE    OBJECTS  IN USE  RECLAIM  CACHE"), None);
     }
 }

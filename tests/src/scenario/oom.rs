@@ -1,0 +1,298 @@
+//! `oom-report.stp` says of an OOM kill what the kernel's own report says of it.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::facts::Rung;
+use crate::job::Env;
+use crate::process::Running;
+use crate::scenario::scripts::script;
+
+/// Bytes by which a figure of memory may differ.
+///
+/// Counters of pages are per CPU and brought together by batches of 32 to 125 pages, we read them some microseconds after
+/// the kernel printed them, and three digits of ours are shown.
+const TOLERANCE: u64 = 1 << 20;
+
+/// A cgroup at its limit: its path, its limit and what it holds are named, the victim is measured before it dies.
+pub fn of_a_cgroup(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let group = Group::new(48)?;
+    let told = strike(env, &[group.eat(env, 100)])?;
+    let [report] = told.reports.as_slice() else { return Err(told.transcript("one report is due")) };
+    let kernel = told.kernel.as_str();
+    let check = || -> Result<(), String> {
+        let path = between(kernel, "oom_memcg=", ",")?;
+        same("verdict", between(report, "cgroup ", " is at its limit")?, path)?;
+        same("limit", between(report, "its limit of ", ":")?, "48.0 MB")?;
+        victim(report, kernel)?;
+        near("group", size(between(report, "cgroup  ", " used")?)?, 48 << 20)?;
+        let anonymous = number(kernel, "\nanon ").or_else(|_| number(kernel, "total_rss "));
+        near("its processes", size(between(report, "used: processes ", ",")?)?, anonymous?)
+    };
+    check().map_err(|why| told.transcript(&why))
+}
+
+/// The machine at its end: memory by kind is what the kernel printed.
+pub fn of_the_machine(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let mut eat = env.bare(&env.helpers.join("eat"));
+    eat.arg("4000");
+    let told = strike(env, &[eat])?;
+    let [report] = told.reports.as_slice() else { return Err(told.transcript("one report is due")) };
+    let kernel = told.kernel.as_str();
+    let pages = |names: &[&str]| names.iter().map(|name| number(kernel, name)).sum::<Result<u64, String>>();
+    let check = || -> Result<(), String> {
+        between(report, "processes hold ", "look at the processes")?;
+        victim(report, kernel)?;
+        let user = between(report, "    user ", "\n")?;
+        near(
+            "anonymous",
+            size(between(user, "anonymous ", ",")?)?,
+            pages(&["\nactive_anon:", " inactive_anon:"])? << 12,
+        )?;
+        near("shared", size(between(user, "shared memory ", " of")?)?, pages(&["shmem:"])? << 12)?;
+        let slab = pages(&["slab_reclaimable:", "slab_unreclaimable:"])? << 12;
+        near("slab", size(between(report, "  slab ", " (")?)?, slab)?;
+        near(
+            "reclaimable",
+            size(between(between(report, "  slab ", "\n")?, " (", " reclaimable")?)?,
+            pages(&["slab_reclaimable:"])? << 12,
+        )?;
+        near(
+            "page tables",
+            size(between(report, "reclaimable), page tables ", ",")?)?,
+            pages(&["pagetables:"])? << 12,
+        )?;
+        near("free", size(between(report, "; free ", " (")?)?, pages(&["\n free:"])? << 12)?;
+        let all = before(kernel, " pages RAM")? - before(kernel, " pages reserved")?;
+        near("all", size(between(report, "  memory  ", ";")?)?, all << 12)
+    };
+    check().map_err(|why| told.transcript(&why))
+}
+
+/// A dozen reports in full, and the number of the others.
+pub fn reports_are_rationed(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let group = Group::new(8)?;
+    let meals: Vec<Command> = (0..15).map(|_| group.eat(env, 30)).collect();
+    let told = strike(env, &meals)?;
+    let hidden = between(&told.end, "\n", " more kills were not shown").map_err(|why| told.transcript(&why))?.trim();
+    match (told.reports.len(), hidden) {
+        (12, "3") => Ok(()),
+        (shown, hidden) => Err(told.transcript(&format!("{shown} reports, {hidden} not shown"))),
+    }
+}
+
+/// Whom the kernel killed, with how much memory, and what was asked for.
+fn victim(report: &str, kernel: &str) -> Result<(), String> {
+    let killed = between(report, "  killed  ", "\n")?;
+    same("victim", between(killed, "(pid ", ",")?, between(kernel, "Killed process ", " ")?)?;
+    for (ours, theirs) in
+        [("anonymous ", "anon-rss:"), ("file ", "file-rss:"), ("shared ", "shmem-rss:"), ("page tables ", "pgtables:")]
+    {
+        near(theirs, size(between(killed, ours, ",")?)?, number(kernel, theirs)? << 10)?;
+    }
+    let asked = between(report, "   asked  ", "\n")?;
+    same("order", between(asked, "(order ", ")")?, between(kernel, "order=", ",")?)?;
+    let sorted = |flags: &str| {
+        let mut names: Vec<String> = flags.split('|').map(str::to_owned).collect();
+        names.sort();
+        names.join("|")
+    };
+    let ours = asked.rsplit(": ").next().unwrap_or_default();
+    same(
+        "flags",
+        &sorted(ours),
+        &sorted(between(kernel, "gfp_mask=", "order=")?.split(['(', ')']).nth(1).unwrap_or_default()),
+    )
+}
+
+/// What was said of kills.
+struct Told {
+    reports: Vec<String>,
+    end: String,
+    kernel: String,
+}
+
+impl Told {
+    fn transcript(&self, why: &str) -> String {
+        format!("{why}\n--- reports\n{}{}\n--- kernel\n{}", self.reports.join(""), self.end, self.kernel)
+    }
+}
+
+/// Runs the script while these commands are killed.
+fn strike(env: &Env, meals: &[Command]) -> Result<Told, String> {
+    let mut log = Log::from_now()?;
+    let mut command = env.command();
+    command.arg("-v").arg(script("oom-report.stp")?);
+    let running = Running::start(&mut command).map_err(|e| format!("tapster: {e}"))?;
+    let (running, _) = running.until_line("attached", env.seconds(20))?;
+    for meal in meals {
+        let mut again = Command::new(meal.get_program());
+        let eating = Running::start(again.args(meal.get_args())).map_err(|e| format!("eat: {e}"))?;
+        let ended = eating.finish(env.seconds(40))?;
+        if ended.exit != -libc::SIGKILL {
+            return Err(format!("eat was not killed: {}", ended.transcript()));
+        }
+    }
+    running.signal(libc::SIGINT);
+    let printed = running.finish(env.seconds(20))?;
+    if printed.exit != 0 {
+        return Err(printed.transcript());
+    }
+    let (all, end) = printed.stdout.rfind("\n  free blocks ").map_or((printed.stdout.as_str(), ""), |at| {
+        let line = printed.stdout[at + 1..].find('\n').map_or(printed.stdout.len(), |length| at + 1 + length);
+        printed.stdout.split_at(line)
+    });
+    let reports = all.split("\nOUT OF MEMORY").skip(1).map(str::to_owned).collect();
+    Ok(Told { reports, end: end.to_owned(), kernel: log.read()? })
+}
+
+/// A memory cgroup of our own, gone when dropped.
+#[derive(Debug)]
+pub struct Group(PathBuf);
+
+impl Group {
+    /// One that may have so many MiB.
+    pub fn new(mib: u64) -> Result<Group, String> {
+        let (root, limit) = hierarchy()?;
+        let group = Group(root.join(format!("tapster-{}", std::process::id())));
+        fs::create_dir(&group.0).map_err(|e| format!("{}: {e}", group.0.display()))?;
+        fs::write(group.0.join(limit), (mib << 20).to_string()).map_err(|e| format!("{limit}: {e}"))?;
+        Ok(group)
+    }
+
+    /// Eats in the group.
+    pub fn eat(&self, env: &Env, mib: u64) -> Command {
+        let mut shell = Command::new("/bin/sh");
+        let eat = env.helpers.join("eat");
+        let line = format!("echo $$ > {}/cgroup.procs && exec {} {mib}", self.0.display(), eat.display());
+        shell.arg("-c").arg(line);
+        shell
+    }
+}
+
+impl Group {
+    /// Its `memory.stat`, a line break before each line.
+    pub fn stat(&self) -> Result<String, String> {
+        let text = fs::read_to_string(self.0.join("memory.stat")).map_err(|e| format!("memory.stat: {e}"))?;
+        Ok(format!("\n{text}"))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Its last process may still be on its way out; an empty group holds nothing.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Where memory groups are, and what their limit is called; mounts them where nobody has.
+fn hierarchy() -> Result<(PathBuf, &'static str), String> {
+    let mounts = fs::read_to_string("/proc/mounts").map_err(|e| format!("/proc/mounts: {e}"))?;
+    let rows: Vec<Vec<&str>> = mounts.lines().map(|line| line.split(' ').collect()).collect();
+    let of = |kind: &str, option: &str| {
+        let row =
+            rows.iter().find(|row| row[2] == kind && row[3].split(',').any(|word| option.is_empty() || word == option));
+        row.map(|row| PathBuf::from(row[1]))
+    };
+    if let Some(old) = of("cgroup", "memory") {
+        return Ok((old, "memory.limit_in_bytes"));
+    }
+    let root = of("cgroup2", "").map_or_else(mount, Ok)?;
+    fs::write(root.join("cgroup.subtree_control"), "+memory").map_err(|e| format!("cgroup.subtree_control: {e}"))?;
+    Ok((root, "memory.max"))
+}
+
+fn mount() -> Result<PathBuf, String> {
+    let root = Path::new("/tmp/cgroup");
+    fs::create_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    let mounted = Command::new("mount").args(["-t", "cgroup2", "none"]).arg(root).status();
+    if mounted.is_ok_and(|status| status.success()) { Ok(root.into()) } else { Err("cgroup2 cannot be mounted".into()) }
+}
+
+/// The kernel's log, from a moment on.
+struct Log(fs::File);
+
+impl Log {
+    fn from_now() -> Result<Log, String> {
+        let open = fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg");
+        let mut file = open.map_err(|e| format!("/dev/kmsg: {e}"))?;
+        file.seek(SeekFrom::End(0)).map_err(|e| format!("/dev/kmsg: {e}"))?;
+        Ok(Log(file))
+    }
+
+    /// The messages since, a line each: what stands before their text is left out.
+    fn read(&mut self) -> Result<String, String> {
+        let (mut text, mut record) = (String::from("\n"), [0; 8192]);
+        loop {
+            match self.0.read(&mut record) {
+                // Newlines within a message are escaped.
+                Ok(length) => text += &message(&String::from_utf8_lossy(&record[..length])).replace("\\x0a", "\n"),
+                // Older messages made room for newer ones: what is left is read on.
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(text),
+                Err(error) => return Err(format!("/dev/kmsg: {error}")),
+            }
+        }
+    }
+}
+
+/// `6,339,5140900,-;text`, its newline included; lines with facts of devices may follow.
+fn message(record: &str) -> &str {
+    let text = record.split_once(';').map_or("", |(_, text)| text);
+    text.find('\n').map_or(text, |end| &text[..=end])
+}
+
+/// What stands between two texts.
+pub fn between<'a>(text: &'a str, start: &str, end: &str) -> Result<&'a str, String> {
+    let rest = text.split_once(start).map(|(_, rest)| rest);
+    let found = rest.and_then(|rest| rest.split_once(end)).map(|(found, _)| found);
+    found.ok_or_else(|| format!("nothing stands between `{start}` and `{end}`"))
+}
+
+/// The number that stands behind some words.
+pub fn number(text: &str, start: &str) -> Result<u64, String> {
+    let rest = text.split_once(start).map(|(_, rest)| rest).ok_or_else(|| format!("no `{start}`"))?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().map_err(|_| format!("no number behind `{start}`"))
+}
+
+/// The number that stands before some words.
+fn before(text: &str, end: &str) -> Result<u64, String> {
+    let rest = text.split_once(end).map(|(rest, _)| rest).ok_or_else(|| format!("no `{end}`"))?;
+    let word = rest.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    word.parse().map_err(|_| format!("no number before `{end}`"))
+}
+
+/// `402.3 MB`
+pub fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_once(' ').ok_or_else(|| format!("`{text}` is no size"))?;
+    let unit = ["B", "kB", "MB", "GB"].iter().position(|name| *name == unit).ok_or_else(|| format!("unit `{unit}`"))?;
+    let number: f64 = number.parse().map_err(|_| format!("`{text}` is no size"))?;
+    Ok((number * f64::from(1_u32 << (10 * unit))) as u64)
+}
+
+fn same(what: &str, ours: &str, theirs: &str) -> Result<(), String> {
+    if ours == theirs { Ok(()) } else { Err(format!("{what}: `{ours}`, the kernel says `{theirs}`")) }
+}
+
+fn near(what: &str, ours: u64, theirs: u64) -> Result<(), String> {
+    let close = ours.abs_diff(theirs) <= TOLERANCE;
+    if close { Ok(()) } else { Err(format!("{what}: {ours} bytes, the kernel says {theirs}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_sizes_are_found() {
+        assert_eq!(number("free:1223 free_pcp:375", "free:"), Ok(1223));
+        assert_eq!(before("\n130974 pages RAM", " pages RAM"), Ok(130_974));
+        assert_eq!(size("1.5 MB"), Ok(3 << 19));
+        assert_eq!(message("6,339,5140900,-;a;b\n SUBSYSTEM=x\n"), "a;b\n");
+        assert!(near("x", 5 << 20, 7 << 20).is_err());
+    }
+}
