@@ -7,9 +7,9 @@ pub mod disassembly;
 pub mod ending;
 pub mod judge;
 pub mod load;
-pub mod roots;
 pub mod oom;
 pub mod reclaim;
+pub mod roots;
 pub mod scripts;
 
 /// One of them.
@@ -51,6 +51,7 @@ pub const ALL: &[Scenario] = &[
         needs: &[Fact::Live, Fact::Uprobe, Fact::Programs],
         rungs: &[],
         run: roots::other_roots,
+    },
     Scenario { name: "oom/of_a_cgroup_as_the_kernel_says", needs: &[Fact::Live], rungs: &[], run: oom::of_a_cgroup },
     Scenario {
         name: "oom/of_the_machine_as_the_kernel_says",

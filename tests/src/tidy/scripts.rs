@@ -36,17 +36,16 @@ struct Header {
 /// Example scripts whose header lacks something.
 pub fn headers(tree: &Tree) -> Vec<String> {
     let long = |header: &Header| {
-        [
-            ("usage", &header.usage),
-            ("sample output", &header.sample),
-            ("kernels that it was tried on", &header.tried),
-        ]
-        .into_iter()
-        .filter(|(_, text)| text.is_empty())
-        .map(|(what, _)| what)
-        .chain((!TOPICS.contains(&header.topic.as_str())).then_some("known topic"))
-        .chain((!header.made.contains("20") || !header.made.contains("Linux")).then_some("date and kernel of the sample"))
-        .collect::<Vec<_>>()
+        [("usage", &header.usage), ("sample output", &header.sample), ("kernels that it was tried on", &header.tried)]
+            .into_iter()
+            .filter(|(_, text)| text.is_empty())
+            .map(|(what, _)| what)
+            .chain((!TOPICS.contains(&header.topic.as_str())).then_some("known topic"))
+            .chain(
+                (!header.made.contains("20") || !header.made.contains("Linux"))
+                    .then_some("date and kernel of the sample"),
+            )
+            .collect::<Vec<_>>()
     };
     let of_file = |file: &SourceFile| {
         let header = Header::read(file);
@@ -133,9 +132,11 @@ impl Header {
             }
         }
         let (first, rest) = from.split_once('\n').unwrap_or((from, ""));
-        header.made = first.split_once('(').map_or("", |(_, made)| made.trim_end_matches(':').trim_end_matches(')')).into();
+        header.made =
+            first.split_once('(').map_or("", |(_, made)| made.trim_end_matches(':').trim_end_matches(')')).into();
         let inside = |line: &&str| line.is_empty() || line.starts_with(' ');
-        let sample: Vec<&str> = rest.lines().take_while(inside).map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+        let sample: Vec<&str> =
+            rest.lines().take_while(inside).map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
         header.sample = sample.join("\n").trim_end().into();
         let after: Vec<&str> = rest.lines().skip_while(inside).collect();
         for paragraph in after.join("\n").split("\n\n").map(str::trim_end) {
