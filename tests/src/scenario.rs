@@ -67,12 +67,6 @@ pub const ALL: &[Scenario] = &[
         run: reclaim::of_a_cgroup,
     },
     Scenario {
-        name: "scripts/why_order_is_vmstat",
-        needs: &[Fact::Live, Fact::Small],
-        rungs: &[],
-        run: reclaim::of_huge_pages,
-    },
-    Scenario {
         name: "process/replaced_programs_are_named",
         needs: &[Fact::Live, Fact::Uprobe, Fact::Programs],
         rungs: &[],
