@@ -9,12 +9,14 @@ use std::process::Command;
 use tapster_tests::lab::apt;
 use tapster_tests::workspace;
 
+use crate::report::Report;
 use crate::skipped;
 use crate::stats::{Sample, ratios};
 use crate::table::{Table, aim, nothing};
 use crate::tool::{Cost, Run};
 
-const BPFTRACE: &str = "bpftrace";
+/// Its program.
+pub const BPFTRACE: &str = "bpftrace";
 
 /// The slab job in bpftrace's language. `ready` is read from the ring after all probes are attached.
 const BPFTRACE_SLAB: &str = r#"BEGIN { printf("ready\n"); }
@@ -22,6 +24,7 @@ tracepoint:kmem:kmem_cache_alloc /str(args->name) == "dentry"/ { @[comm] = count
 
 /// The same job for both tools.
 struct Job {
+    block: &'static str,
     title: &'static str,
     ours: Run,
     theirs: Run,
@@ -35,7 +38,7 @@ const QUANTITIES: [Quantity; 3] =
     [("wall, ms", |cost| cost.wall_ms), ("CPU, ms", |cost| cost.cpu_ms), ("peak memory, MB", |cost| cost.memory_mb)];
 
 /// Measures and prints.
-pub fn run(tapster: &Path, rounds: usize) {
+pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
     if !is_root() {
         return skipped("the live kernel", "only root may trace it");
     }
@@ -45,33 +48,33 @@ pub fn run(tapster: &Path, rounds: usize) {
     }
     for job in jobs(tapster) {
         match measure(&job, peer.is_ok(), rounds) {
-            Ok((ours, theirs)) => print(&job, &ours, theirs.as_deref(), peer.as_deref().unwrap_or("nothing")),
+            Ok((ours, theirs)) => {
+                let peer = peer.as_deref().unwrap_or("nothing");
+                report.block(job.block, &text(&job, &ours, theirs.as_deref(), peer));
+            }
             Err(error) => skipped(job.title, &error),
         }
     }
 }
 
 fn jobs(tapster: &Path) -> [Job; 2] {
-    let run = |program: &Path, arguments: &[&str], ready| Run {
-        program: program.to_owned(),
-        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-        ready,
-    };
     let slab = workspace::root().join("scripts/slab.stp").display().to_string();
     let bpftrace = Path::new(BPFTRACE);
     [
         Job {
+            block: "attach",
             title: "slab.stp dentry, from exec to attached",
-            ours: run(tapster, &["-v", &slab, "dentry"], Some("attached ")),
+            ours: Run::new(tapster, &["-v", &slab, "dentry"], Some("attached ")),
             // Into a pipe it would keep the line back.
-            theirs: run(bpftrace, &["-B", "line", "-e", BPFTRACE_SLAB], Some("ready")),
-            aims: [None, Some(10.0), Some(15.0)],
+            theirs: Run::new(bpftrace, &["-B", "line", "-e", BPFTRACE_SLAB], Some("ready")),
+            aims: [None, Some(10.0), Some(12.0)],
         },
         Job {
+            block: "begin",
             title: "probe begin { exit() }, a whole run",
-            ours: run(tapster, &["-e", "probe begin { exit() }"], None),
-            theirs: run(bpftrace, &["-e", "BEGIN { exit(); }"], None),
-            aims: [None; 3],
+            ours: Run::new(tapster, &["-e", "probe begin { exit() }"], None),
+            theirs: Run::new(bpftrace, &["-e", "BEGIN { exit(); }"], None),
+            aims: [Some(5.0), None, None],
         },
     ]
 }
@@ -98,8 +101,8 @@ fn measure(job: &Job, has_peer: bool, rounds: usize) -> Result<(Vec<Cost>, Optio
     Ok((ours, (!failed).then_some(theirs)))
 }
 
-fn print(job: &Job, ours: &[Cost], theirs: Option<&[Cost]>, peer: &str) {
-    println!("\n{}, Linux {}: {} rounds, in turns with {peer}", job.title, release(), ours.len());
+fn text(job: &Job, ours: &[Cost], theirs: Option<&[Cost]>, peer: &str) -> String {
+    let head = format!("{}, Linux {}: {} rounds, in turns with {peer}", job.title, release(), ours.len());
     let mut table =
         Table::new(&["", "Tapster", "min", "spread", "bpftrace", "min", "spread", "ratio", "of minima", "aim"]);
     for ((name, read), most) in QUANTITIES.iter().zip(job.aims) {
@@ -114,8 +117,7 @@ fn print(job: &Job, ours: &[Cost], theirs: Option<&[Cost]>, peer: &str) {
         row.push(aim(ours.median(), most));
         table.row(row);
     }
-    print!("{table}");
-    println!("  medians; spread: (max - min) / median; ratio: bpftrace / Tapster; MB: 10^6 bytes");
+    format!("{head}\n{table}  medians; spread: (max - min) / median; ratio: bpftrace / Tapster; MB: 10^6 bytes\n")
 }
 
 /// Median, minimum and spread.
@@ -145,7 +147,8 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|file| file.uid() == 0)
 }
 
-fn release() -> String {
+/// The running kernel's.
+pub fn release() -> String {
     let text = std::fs::read_to_string("/proc/sys/kernel/osrelease");
     text.map_or_else(|_| "of unknown version".into(), |text| text.trim().to_owned())
 }

@@ -1,18 +1,27 @@
 //! Measures what Tapster costs, beside what others cost: `cargo run --release -p tapster-bench -- [OPTION…]`.
 //!
-//! [`compile`] times the stages before loading within this process, [`live`] whole runs on this kernel against Debian's
-//! bpftrace, [`size`] counts the instructions of a program, and [`boot`] counts the instructions a hit takes in a booted
-//! kernel. Nothing is asserted and the exit status is 0: a figure is printed beside its aim, and what could not be
+//! [`compile`] times the stages before loading within this process; [`live`] whole runs on this kernel, [`event`] what a
+//! hit costs, [`flood`] how many prints arrive and [`large`] large tables at the end, against Debian's bpftrace and programs
+//! in C of our own; [`bodies`] counts instructions of handlers beside clang's, and [`boot`] those that a hit takes in a
+//! booted kernel. Nothing is asserted and the exit status is 0: a figure is printed beside its aim, and what could not be
 //! measured is said in a line `skipped: … because …`.
 //!
-//! Options: `--compile`, `--live` or `--boot` takes these parts only, `--quick` takes few rounds and boots nothing.
+//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood` or `--boot` takes these parts only, `--quick`
+//! takes few rounds and boots nothing, `--write` renews the figures in docs/performance.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
+mod bodies;
 mod boot;
 mod compile;
+mod event;
+mod flood;
+mod large;
 mod live;
+mod reference;
+mod report;
 mod size;
 mod stats;
+mod svg;
 mod table;
 mod tapset;
 mod tool;
@@ -21,65 +30,118 @@ mod world;
 
 use std::process::ExitCode;
 
+use report::Report;
 use tapster_tests::workspace;
 
 /// Enough for a median that one bad round does not move.
 const ROUNDS: usize = 9;
 
+/// A part of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Compile,
+    Live,
+    Bodies,
+    Events,
+    Large,
+    Flood,
+    Boot,
+}
+
+const PARTS: [(&str, Part); 7] = [
+    ("--compile", Part::Compile),
+    ("--live", Part::Live),
+    ("--bodies", Part::Bodies),
+    ("--events", Part::Events),
+    ("--large", Part::Large),
+    ("--flood", Part::Flood),
+    ("--boot", Part::Boot),
+];
+
 /// What to measure.
+#[derive(Debug, Default)]
 struct Request {
     quick: bool,
-    compile: bool,
-    live: bool,
-    boot: bool,
+    write: bool,
+    parts: Vec<Part>,
+}
+
+impl Request {
+    fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
 }
 
 fn main() -> ExitCode {
-    let request = match request(std::env::args().skip(1)) {
-        Ok(request) => request,
+    let result = request(std::env::args().skip(1)).and_then(|request| {
+        let mut report = Report::default();
+        measure(&request, &mut report);
+        if request.write { report.write() } else { Ok(()) }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tapster-bench: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    if request.compile {
+    }
+}
+
+fn measure(request: &Request, report: &mut Report) {
+    if request.has(Part::Compile) {
         compile::run(request.quick);
     }
-    if !request.live && !request.boot {
-        return ExitCode::SUCCESS;
+    if request.parts == [Part::Compile] {
+        return;
     }
-    match workspace::tapster() {
-        Ok(tapster) => {
-            if request.live {
-                live::run(&tapster, if request.quick { 1 } else { ROUNDS });
-                size::run(&tapster);
-            }
-            if request.boot {
-                boot::run(&tapster);
-            }
-        }
-        Err(error) => skipped("everything that runs Tapster", &error),
+    let tapster = match workspace::tapster() {
+        Ok(tapster) => tapster,
+        Err(error) => return skipped("everything that runs Tapster", &error),
+    };
+    let rounds = if request.quick { 1 } else { ROUNDS };
+    if request.has(Part::Live) {
+        live::run(&tapster, rounds, report);
+        size::run(&tapster);
     }
-    ExitCode::SUCCESS
+    if request.has(Part::Bodies) {
+        bodies::run(&tapster, report);
+    }
+    if request.has(Part::Events) {
+        event::run(&tapster, rounds, report);
+    }
+    if request.has(Part::Large) {
+        large::run(&tapster, request.quick, report);
+    }
+    if request.has(Part::Flood) {
+        flood::run(&tapster, request.quick, report);
+    }
+    if request.has(Part::Boot) {
+        boot::run(&tapster);
+    }
 }
 
 fn request(arguments: impl Iterator<Item = String>) -> Result<Request, String> {
-    let (mut quick, mut compile, mut live, mut boot) = (false, false, false, false);
+    let mut request = Request::default();
     for argument in arguments {
-        match argument.as_str() {
-            "--quick" => quick = true,
-            "--compile" => compile = true,
-            "--live" => live = true,
-            "--boot" => boot = true,
-            other => return Err(format!("`{other}` is not understood: --quick, --compile, --live, --boot")),
+        match (argument.as_str(), PARTS.iter().find(|(option, _)| *option == argument)) {
+            ("--quick", _) => request.quick = true,
+            ("--write", _) => request.write = true,
+            (_, Some((_, part))) => request.parts.push(*part),
+            _ => {
+                let parts: Vec<&str> = PARTS.iter().map(|(option, _)| *option).collect();
+                return Err(format!("`{argument}` is not understood: --quick, --write, {}", parts.join(", ")));
+            }
         }
     }
-    let all = !compile && !live && !boot;
-    Ok(Request { quick, compile: compile || all, live: live || all, boot: (boot || all) && !quick })
+    if request.parts.is_empty() {
+        request.parts = PARTS.iter().map(|(_, part)| *part).collect();
+    }
+    request.parts.retain(|part| !request.quick || *part != Part::Boot);
+    Ok(request)
 }
 
 /// Says what has not been measured, in one line.
-fn skipped(what: &str, why: &str) {
+pub(crate) fn skipped(what: &str, why: &str) {
     let lines: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     println!("\nskipped: {what} because {}", lines.join("; "));
 }

@@ -28,7 +28,7 @@ pub fn run(tapster: &Path) {
 }
 
 /// The attach point of the script's only program, and its slots.
-fn program(tapster: &Path, script: &str) -> Result<(String, f64), String> {
+pub fn program(tapster: &Path, script: &str) -> Result<(String, f64), String> {
     let output = Command::new(tapster).args(["--emit", "bpf", "-e", script]).output();
     let output = output.map_err(|e| format!("{}: {e}", tapster.display()))?;
     let stdout = String::from_utf8_lossy(&output.stdout);

@@ -8,7 +8,8 @@ use std::fs;
 use std::io::{self, PipeReader, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,27 +43,48 @@ pub struct Cost {
 }
 
 impl Run {
+    /// A program with its arguments.
+    pub fn new(program: &Path, arguments: &[&str], ready: Option<&'static str>) -> Run {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Run { program: program.to_owned(), arguments, ready }
+    }
+
     /// Runs it once.
     pub fn measure(&self) -> Result<Cost, String> {
+        let (mut started, start) = self.spawn()?;
+        let cost = match self.ready {
+            Some(ready) => started.until(ready, start)?,
+            None => return started.until_end(start),
+        };
+        started.interrupt()?;
+        Ok(cost)
+    }
+
+    /// Runs it until it is ready.
+    pub fn start(&self) -> Result<Started, String> {
+        let (mut started, start) = self.spawn()?;
+        started.until(self.ready.unwrap_or_default(), start)?;
+        Ok(started)
+    }
+
+    fn spawn(&self) -> Result<(Started, Instant), String> {
         let fail = |what: &str, error: io::Error| format!("{}: {what}: {error}", self.program.display());
         let (output, writer) = io::pipe().map_err(|e| fail("pipe", e))?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null());
         command.stdout(writer.try_clone().map_err(|e| fail("pipe", e))?).stderr(writer);
+        // What it starts itself ends with it.
+        command.process_group(0);
         let start = Instant::now();
         let child = command.spawn().map_err(|e| fail("start", e))?;
         // It holds the pipe's other end, and with it the end of the file.
         drop(command);
-        let mut started = Started { child, output, said: vec![], waited_for: false };
-        match self.ready {
-            Some(ready) => started.until(ready, start),
-            None => started.until_end(start),
-        }
+        Ok((Started { child, output, said: vec![], waited_for: false }, start))
     }
 }
 
 /// A running tool; dropped before its end, it is killed.
-struct Started {
+pub struct Started {
     child: Child,
     output: PipeReader,
     said: Vec<u8>,
@@ -77,15 +99,32 @@ enum Heard {
 
 impl Started {
     fn until(&mut self, ready: &str, start: Instant) -> Result<Cost, String> {
-        while !lines(&self.said).any(|line| line.starts_with(ready.as_bytes())) {
-            if !self.hear_more()? {
-                return Err(format!("it ended without a line `{ready}…`: {}", self.transcript()));
-            }
-        }
+        self.hear(ready)?;
         let wall = start.elapsed();
-        let cost = Cost { wall_ms: millis(wall), cpu_ms: self.cpu_ms()?, memory_mb: self.memory_mb()? };
+        Ok(Cost { wall_ms: millis(wall), cpu_ms: self.cpu_ms()?, memory_mb: self.memory_mb()? })
+    }
+
+    /// Ends it as by ^C. Gives what it cost from then on, by the clock until it said a line that begins so, and all that
+    /// it has said.
+    pub fn end(mut self, last: &str) -> Result<(Cost, String), String> {
+        let (before, start) = (self.cpu_ms()?, Instant::now());
+        self.signal();
+        self.hear(last)?;
+        let wall_ms = millis(start.elapsed());
+        let usage = self.interrupt()?;
+        let memory_mb = megabytes(usage.ru_maxrss as f64);
+        Ok((Cost { wall_ms, cpu_ms: cpu_ms(&usage) - before, memory_mb }, self.transcript()))
+    }
+
+    /// Ends it as by ^C; gives all that it has said.
+    pub fn stop(mut self) -> Result<String, String> {
         self.interrupt()?;
-        Ok(cost)
+        Ok(self.transcript())
+    }
+
+    fn signal(&self) {
+        // SAFETY: no memory is involved; the child has not been waited for, so its id is its own.
+        unsafe { libc::kill(self.pid(), libc::SIGINT) };
     }
 
     fn until_end(&mut self, start: Instant) -> Result<Cost, String> {
@@ -95,25 +134,36 @@ impl Started {
         if status != 0 {
             return Err(format!("it ended with status {status:#x}: {}", self.transcript()));
         }
-        let time = |t: libc::timeval| t.tv_sec as f64 * 1e3 + t.tv_usec as f64 / 1e3;
-        let cpu_ms = time(usage.ru_utime) + time(usage.ru_stime);
-        Ok(Cost { wall_ms: millis(wall), cpu_ms, memory_mb: megabytes(usage.ru_maxrss as f64) })
+        Ok(Cost { wall_ms: millis(wall), cpu_ms: cpu_ms(&usage), memory_mb: megabytes(usage.ru_maxrss as f64) })
     }
 
     /// Has it end as by ^C.
-    fn interrupt(&mut self) -> Result<(), String> {
+    fn interrupt(&mut self) -> Result<libc::rusage, String> {
         for _ in 0..ASK_AGAIN.1 {
-            // SAFETY: no memory is involved; the child has not been waited for, so its id is its own.
-            unsafe { libc::kill(self.pid(), libc::SIGINT) };
+            self.signal();
             loop {
                 match self.listen(ASK_AGAIN.0)? {
                     Heard::Words => {}
                     Heard::Nothing => break,
-                    Heard::End => return self.wait().map(drop),
+                    Heard::End => return self.wait().map(|(_, usage)| usage),
                 }
             }
         }
         Err(format!("it does not end: {}", self.transcript()))
+    }
+
+    /// Listens until a line begins so.
+    fn hear(&mut self, beginning: &str) -> Result<(), String> {
+        let mut heard = 0;
+        loop {
+            if lines(&self.said[heard..]).any(|line| line.starts_with(beginning.as_bytes())) {
+                return Ok(());
+            }
+            heard = self.said.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            if !self.hear_more()? {
+                return Err(format!("it ended without a line `{beginning}…`: {}", self.transcript()));
+            }
+        }
     }
 
     /// False at the end.
@@ -132,7 +182,7 @@ impl Started {
         if unsafe { libc::poll(&mut poll, 1, patience.as_millis() as i32) } < 1 {
             return Ok(Heard::Nothing);
         }
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 64 << 10];
         let length = self.output.read(&mut buffer).map_err(|e| format!("pipe: {e}"))?;
         self.said.extend(&buffer[..length]);
         Ok(if length > 0 { Heard::Words } else { Heard::End })
@@ -183,10 +233,17 @@ impl Started {
 impl Drop for Started {
     fn drop(&mut self) {
         if !self.waited_for {
+            // SAFETY: no memory is involved; the child has not been waited for, so the group is its own.
+            unsafe { libc::kill(-self.pid(), libc::SIGKILL) };
             // Already ended is as good.
-            let _ = self.child.kill().and_then(|()| self.child.wait().map(drop));
+            let _ = self.child.wait();
         }
     }
+}
+
+fn cpu_ms(usage: &libc::rusage) -> f64 {
+    let time = |t: libc::timeval| t.tv_sec as f64 * 1e3 + t.tv_usec as f64 / 1e3;
+    time(usage.ru_utime) + time(usage.ru_stime)
 }
 
 /// Lines that have ended.
@@ -207,7 +264,7 @@ mod tests {
     use super::*;
 
     fn shell(text: &str, ready: Option<&'static str>) -> Result<Cost, String> {
-        Run { program: "sh".into(), arguments: vec!["-c".into(), text.into()], ready }.measure()
+        Run::new(Path::new("sh"), &["-c", text], ready).measure()
     }
 
     #[test]

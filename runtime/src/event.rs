@@ -41,6 +41,17 @@ struct Batch {
     records: Vec<(u64, u32, u32)>,
 }
 
+/// What a drain of the event ring found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Nothing.
+    Nothing,
+    /// All that there was; whoever waits now is woken by the very next event.
+    All,
+    /// A batch: there may be more.
+    Part,
+}
+
 /// What stands on the control ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -61,9 +72,10 @@ impl Rings {
         Ok(Rings { control, events, batch: Batch::default() })
     }
 
-    /// What to wait for.
-    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        [&self.control, &self.events].into_iter().flatten().map(|ring| ring.0.as_fd())
+    /// What to wait for; without `events` only for `exit()` and errors.
+    pub fn fds(&self, events: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let events = self.events.as_ref().filter(|_| events);
+        [self.control.as_ref(), events].into_iter().flatten().map(|ring| ring.0.as_fd())
     }
 
     /// Takes everything from the control ring.
@@ -76,19 +88,19 @@ impl Rings {
         }
     }
 
-    /// Renders prints and calls handlers that are handed to, up to a batch of them. Gives whether there may be more.
-    pub fn render(&mut self, runner: &mut Runner) -> bool {
-        let Some(ring) = &mut self.events else { return false };
-        let mut more = true;
+    /// Renders prints and calls handlers that are handed to, up to a batch of them.
+    pub fn render(&mut self, runner: &mut Runner) -> Drained {
+        let Some(ring) = &mut self.events else { return Drained::Nothing };
+        let mut drained = Drained::Part;
         while self.batch.bytes.len() < BATCH {
             let Some(item) = ring.0.next() else {
-                more = false;
+                drained = if self.batch.bytes.is_empty() { Drained::Nothing } else { Drained::All };
                 break;
             };
             self.batch.push(&item);
         }
         self.batch.render(runner);
-        more
+        drained
     }
 }
 

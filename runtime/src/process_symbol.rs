@@ -1,17 +1,21 @@
 //! Names of addresses in processes: from their maps and the symbols of the files in them.
 //!
-//! A process's maps are read when it is first asked for, and again where an address is in none of them; it may be gone
-//! by then, and what is known of it stays.
+//! A process's maps are read when it is first asked for, and again where an address is in none of them, but not many
+//! times a second; it may be gone by then, and what is known of it stays.
 
 use crate::library::symbols::Place;
 use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tapster_compiler::elf::Elf;
 
 /// Processes that are kept in mind; what is beyond starts anew.
 const PROCESSES_MAX: usize = 1024;
+
+/// So long the maps of a process are taken for complete.
+const MAPS_AGE: Duration = Duration::from_millis(100);
 
 /// A part of a process's memory that shows a file.
 #[derive(Clone, Debug)]
@@ -33,7 +37,8 @@ struct Function {
 /// What is known of processes.
 #[derive(Debug, Default)]
 pub struct Processes {
-    maps: HashMap<i64, Vec<Mapping>>,
+    /// And when they were read.
+    maps: HashMap<i64, (Vec<Mapping>, Instant)>,
     files: HashMap<Rc<str>, Vec<Function>>,
 }
 
@@ -70,22 +75,21 @@ impl Process<'_> {
     }
 
     fn mapping(&mut self, address: u64) -> Option<Mapping> {
-        let find = |maps: &Vec<Mapping>| maps.iter().find(|mapping| mapping.addresses.contains(&address)).cloned();
-        if let Some(found) = self.all.maps.get(&self.pid).and_then(find) {
-            return Some(found);
+        let find = |maps: &[Mapping]| maps.iter().find(|mapping| mapping.addresses.contains(&address)).cloned();
+        if let Some((known, read)) = self.all.maps.get(&self.pid) {
+            let found = find(known);
+            if found.is_some() || read.elapsed() < MAPS_AGE {
+                return found;
+            }
         }
-        let maps = maps(&fs::read_to_string(format!("/proc/{}/maps", self.pid)).unwrap_or_default());
-        if maps.is_empty() {
-            return None;
+        let fresh = maps(&fs::read_to_string(format!("/proc/{}/maps", self.pid)).unwrap_or_default());
+        let found = find(&fresh);
+        let (known, read) = self.all.maps.entry(self.pid).or_insert_with(|| (Vec::new(), Instant::now()));
+        if !fresh.is_empty() {
+            *known = fresh;
         }
-        self.all
-            .maps
-            .entry(self.pid)
-            .insert_entry(maps)
-            .get_mut()
-            .iter()
-            .find(|m| m.addresses.contains(&address))
-            .cloned()
+        *read = Instant::now();
+        found
     }
 }
 

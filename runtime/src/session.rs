@@ -11,7 +11,7 @@
 
 use crate::attach::{self, Attached};
 use crate::command::{self, Command};
-use crate::event::{Control, Rings};
+use crate::event::{Control, Drained, Rings};
 use crate::feed::Feeds;
 use crate::load::{self, LoadError, Rejection};
 use crate::loss::{self, Missed};
@@ -30,6 +30,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tapster_compiler::image::{Image, When};
 
+/// How long events gather after some have come.
+const NAP: Duration = Duration::from_millis(2);
 /// So many probes that the kernel refused are named; the others are counted.
 const SKIPPED_SAID: usize = 10;
 
@@ -341,7 +343,7 @@ impl Core {
     /// One turn of the loop: what the kernel sent, the timers that are due, then wait.
     fn turn(&mut self, timers: &mut Timers, end: Option<Instant>) {
         self.runner.run.keep_time();
-        let more = self.rings.render(&mut self.runner);
+        let drained = self.rings.render(&mut self.runner);
         self.take_control();
         let now = Instant::now();
         while let (false, Some(handler)) = (self.runner.is_over(), timers.due(now)) {
@@ -354,14 +356,18 @@ impl Core {
         if end.is_some_and(|end| end <= now) {
             self.runner.run.end();
         }
-        if self.runner.is_over() || more {
+        if self.runner.is_over() || drained == Drained::Part {
             self.runner.run.look_for_signals();
             return;
         }
-        let wake = [timers.next(), end].into_iter().flatten().min();
+        // The kernel wakes us for an event that finds the ring empty, which costs the traced program microseconds: where
+        // events come, they are left to gather instead.
+        let naps = drained == Drained::All;
+        let wake = [timers.next(), end, naps.then(|| Instant::now() + NAP)].into_iter().flatten().min();
         let timeout = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
         let command = self.command.as_ref().map(Command::ended);
-        let fds = self.rings.fds().chain([self.runner.run.signals().as_fd()]).chain(command).chain(self.feeds.fd());
+        let signals = self.runner.run.signals().as_fd();
+        let fds = self.rings.fds(!naps).chain([signals]).chain(command).chain(self.feeds.fd());
         let fds: Vec<BorrowedFd<'_>> = fds.collect();
         // A failing wait would spin; there is no cause for one but a descriptor gone bad, which ends the run as well.
         let waited = wait::readable(&fds, timeout);
@@ -409,7 +415,7 @@ impl Core {
     fn detach(&mut self) {
         self.count_missed();
         self.attached = Attached::default();
-        while self.rings.render(&mut self.runner) {}
+        while self.rings.render(&mut self.runner) == Drained::Part {}
         self.take_control();
         self.runner.run.output.flush();
     }

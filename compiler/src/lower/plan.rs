@@ -117,17 +117,15 @@ pub fn plan(program: &mut Program, options: &Options) -> Plan {
 }
 
 fn shared_maps(plan: &mut Plan, needs: &Needs, options: &Options) {
-    let interned = plan.globals.iter().any(|global| {
-        matches!(&global.storage, Storage::Array(array)
-            if array.map.is_some() && array.key.iter().any(|part| part.kind == KeyKind::Interned))
-    });
+    let (stacks, strings) = (kept_by(plan, KeyKind::Stack), kept_by(plan, KeyKind::Interned));
     if needs.stacks {
         let size = intern::stack::size(options.max_backtrace);
-        plan.add("stacks".into(), MapKind::Hash, (8, size), options.max_entries, MapRole::Stacks);
+        let most = options.max_entries.max(stacks.unwrap_or(0));
+        plan.add("stacks".into(), MapKind::Hash, (8, size), most, MapRole::Stacks);
     }
-    if interned {
+    if let Some(strings) = strings {
         let size = plan.max_string.next_multiple_of(8);
-        plan.add("strings".into(), MapKind::Hash, (8, size), options.max_entries, MapRole::Strings);
+        plan.add("strings".into(), MapKind::Hash, (8, size), options.max_entries.max(strings), MapRole::Strings);
     }
     if needs.control {
         plan.add("control".into(), MapKind::Ringbuf, (0, 0), record::CONTROL_RING, MapRole::Control);
@@ -135,6 +133,15 @@ fn shared_maps(plan: &mut Plan, needs: &Needs, options: &Options) {
     if needs.events {
         plan.add("events".into(), MapKind::Ringbuf, (0, 0), options.event_ring, MapRole::Events);
     }
+}
+
+/// The elements of the largest of the kernel's arrays that are kept by something of this kind: each may be another.
+fn kept_by(plan: &Plan, kind: KeyKind) -> Option<u32> {
+    let arrays = plan.globals.iter().filter_map(|global| match &global.storage {
+        Storage::Array(array) => Some(array).filter(|array| array.map.is_some()),
+        _ => None,
+    });
+    arrays.filter(|array| array.key.iter().any(|part| part.kind == kind)).map(|array| array.max_entries).max()
 }
 
 fn needs(program: &mut Program) -> Needs {
