@@ -20,6 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// find it waiting.
 const ASK_AGAIN: (Duration, u32) = (Duration::from_millis(500), 40);
 
+/// Bytes of output that are kept.
+const KEPT: usize = 1 << 20;
+
+/// A tool that is up may not have gone to wait yet.
+const SETTLE: Duration = Duration::from_millis(200);
+
 /// What to run, and how far.
 #[derive(Debug)]
 pub struct Run {
@@ -107,6 +113,7 @@ impl Started {
     /// Ends it as by ^C. Gives what it cost from then on, by the clock until it said a line that begins so, and all that
     /// it has said.
     pub fn end(mut self, last: &str) -> Result<(Cost, String), String> {
+        std::thread::sleep(SETTLE);
         let (before, start) = (self.cpu_ms()?, Instant::now());
         self.signal();
         self.hear(last)?;
@@ -159,7 +166,9 @@ impl Started {
             if lines(&self.said[heard..]).any(|line| line.starts_with(beginning.as_bytes())) {
                 return Ok(());
             }
-            heard = self.said.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            // Long output is not kept: this process's size would become that of what it starts next.
+            let ended = self.said.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            heard = if ended > KEPT { self.said.drain(..ended).count() - ended } else { ended };
             if !self.hear_more()? {
                 return Err(format!("it ended without a line `{beginning}…`: {}", self.transcript()));
             }

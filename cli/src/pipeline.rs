@@ -258,6 +258,7 @@ fn run_image(
         out,
         err: Box::new(Beside::new(std::io::stderr(), &reporter.progress)),
         progress: Box::new(move |stage| progress.stage(stage)),
+        machine: options.check.machine,
         verbose: options.verbose[Pass::Run.index()],
         timing: options.timing,
         strict: options.strict,

@@ -100,6 +100,13 @@ impl Interned {
         self.warn_once(trouble)
     }
 
+    /// The frames of a stack and what names them. Gives a warning to print, at most once.
+    pub fn frames(&mut self, maps: &[Map], handle: u64) -> (&[u64], &Symbols, Option<String>) {
+        let trouble = self.learn(maps, handle).err();
+        let warning = self.warn_once(trouble);
+        (self.stack(handle), &self.symbols, warning)
+    }
+
     fn warn_once(&mut self, trouble: Option<io::Error>) -> Option<String> {
         let text = match (trouble, self.symbols.hidden()) {
             (Some(error), _) => format!("cannot read stacks or their symbols: {error}"),

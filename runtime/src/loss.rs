@@ -13,27 +13,39 @@ pub struct Missed {
     pub kprobe: u64,
 }
 
-/// The warnings of a run; `counter` reads the loss counter with a number.
-pub fn warnings(image: &Image, counter: impl Fn(u32) -> u64, missed: &[Missed], failures: &Failures) -> Vec<String> {
+/// A thing that was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// How many times.
+    pub count: u64,
+    /// A line about it, with the number and a cure.
+    pub text: String,
+}
+
+/// The losses of a run; `counter` reads the loss counter with a number.
+pub fn losses(image: &Image, counter: impl Fn(u32) -> u64, missed: &[Missed], failures: &Failures) -> Vec<Lost> {
     let counted = image.losses.iter().zip(0..).map(|(loss, number)| (loss, counter(number)));
-    let mut lines: Vec<String> =
-        counted.filter(|(_, count)| *count > 0).map(|(loss, count)| describe(image, loss, count)).collect();
+    let counted = counted.filter(|(_, count)| *count > 0);
+    let mut lost: Vec<Lost> = counted.map(|(loss, count)| Lost { count, text: describe(image, loss, count) }).collect();
     for (program, missed) in image.programs.iter().zip(missed) {
         let probe = &program.probe;
         if missed.recursion > 0 {
-            let events = events(missed.recursion);
-            lines.push(format!("probe {probe}: {events} missed because the probe was already running on that CPU"));
+            let (count, events) = (missed.recursion, events(missed.recursion));
+            let text = format!("probe {probe}: {events} missed because the probe was already running on that CPU");
+            lost.push(Lost { count, text });
         }
         if missed.kprobe > 0 {
-            let events = events(missed.kprobe);
-            lines.push(format!("probe {probe}: {events} missed because another kprobe was running on that CPU"));
+            let (count, events) = (missed.kprobe, events(missed.kprobe));
+            let text = format!("probe {probe}: {events} missed because another kprobe was running on that CPU");
+            lost.push(Lost { count, text });
         }
     }
     if failures.count > 0 {
         let why = failures.last.as_ref().map_or_else(String::new, ToString::to_string);
-        lines.push(format!("{} reads or writes of arrays failed: {why}", failures.count));
+        let text = format!("{} reads or writes of arrays failed: {why}", failures.count);
+        lost.push(Lost { count: failures.count, text });
     }
-    lines
+    lost
 }
 
 fn events(count: u64) -> String {
@@ -44,7 +56,9 @@ fn describe(image: &Image, loss: &Loss, count: u64) -> String {
     match loss {
         Loss::ArrayFull(global) => array_full(image, *global, count),
         Loss::StacksFull => {
-            format!("{count} stacks lost because the stack table was full: run shorter, or filter in the probe")
+            format!(
+                "{count} stacks lost because the stack table was full: declare the array they are kept by larger, or use -DMAXMAPENTRIES"
+            )
         }
         Loss::StringsFull => format!("{count} strings lost because the string table was full"),
         Loss::StackTruncated => {
@@ -124,7 +138,8 @@ mod tests {
     }
 
     fn said(counters: [u64; 4], missed: Missed) -> Vec<String> {
-        warnings(&image(), |number| counters[number as usize], &[missed], &Failures::default())
+        let lost = losses(&image(), |number| counters[number as usize], &[missed], &Failures::default());
+        lost.into_iter().map(|lost| lost.text).collect()
     }
 
     #[test]

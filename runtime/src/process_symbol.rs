@@ -13,6 +13,8 @@ use tapster_compiler::elf::Elf;
 
 /// Processes that are kept in mind; what is beyond starts anew.
 const PROCESSES_MAX: usize = 1024;
+/// Addresses that are kept in mind.
+const PLACES_MAX: usize = 1 << 18;
 
 /// So long the maps of a process are taken for complete.
 const MAPS_AGE: Duration = Duration::from_millis(100);
@@ -40,6 +42,8 @@ pub struct Processes {
     /// And when they were read.
     maps: HashMap<i64, (Vec<Mapping>, Instant)>,
     files: HashMap<Rc<str>, Vec<Function>>,
+    /// Addresses of processes, once found in a file.
+    places: HashMap<(i64, u64), Rc<Place>>,
 }
 
 /// One of them.
@@ -54,13 +58,27 @@ impl Processes {
         if self.maps.len() >= PROCESSES_MAX {
             self.maps.clear();
         }
+        if self.places.len() >= PLACES_MAX {
+            self.places.clear();
+        }
         Process { pid, all: self }
     }
 }
 
 impl Process<'_> {
     /// What an address is.
-    pub fn place(&mut self, address: u64) -> Place {
+    pub fn place(&mut self, address: u64) -> Rc<Place> {
+        if let Some(known) = self.all.places.get(&(self.pid, address)) {
+            return Rc::clone(known);
+        }
+        let place = Rc::new(self.look_up(address));
+        if place.module.is_some() {
+            self.all.places.insert((self.pid, address), Rc::clone(&place));
+        }
+        place
+    }
+
+    fn look_up(&mut self, address: u64) -> Place {
         let Some(Mapping { addresses, offset, path }) = self.mapping(address) else {
             return Place { address, ..Place::default() };
         };
@@ -85,10 +103,11 @@ impl Process<'_> {
         let fresh = maps(&fs::read_to_string(format!("/proc/{}/maps", self.pid)).unwrap_or_default());
         let found = find(&fresh);
         let (known, read) = self.all.maps.entry(self.pid).or_insert_with(|| (Vec::new(), Instant::now()));
+        *read = Instant::now();
         if !fresh.is_empty() {
             *known = fresh;
+            self.all.places.retain(|(pid, _), _| *pid != self.pid);
         }
-        *read = Instant::now();
         found
     }
 }
@@ -139,13 +158,13 @@ mod tests {
         let mut processes = Processes::default();
         let place = processes.of(std::process::id().into()).place(address);
         let program = std::env::current_exe().expect("Linux says");
-        let (module, _) = place.module.expect("it is mapped");
+        let (module, _) = place.module.clone().expect("it is mapped");
         assert_eq!(module, program.display().to_string());
         // Release builds may be stripped; where there are symbols, the right one is found.
-        if let Some((name, offset, _)) = place.function {
-            assert!(name.contains("landmark") && offset == 0, "{name}+{offset}");
+        if let Some((name, offset, _)) = &place.function {
+            assert!(name.contains("landmark") && *offset == 0, "{name}+{offset}");
         }
-        assert_eq!(processes.of(std::process::id().into()).place(8), Place { address: 8, ..Place::default() });
+        assert_eq!(*processes.of(std::process::id().into()).place(8), Place { address: 8, ..Place::default() });
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Runner {
         self.errors += 1;
         if !self.suppressed {
             let message = raised.message(&self.run.image, &self.place);
-            self.run.output.note_bytes(&[b"ERROR: ", &message[..]].concat());
+            self.run.output.error(&message);
         }
     }
 

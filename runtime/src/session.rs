@@ -75,6 +75,8 @@ pub struct Options {
     pub place: Box<dyn Fn(u32) -> String>,
     /// Is told of every stage.
     pub progress: Box<dyn Fn(Stage)>,
+    /// Records for machines instead of text.
+    pub machine: bool,
     /// Standard output.
     pub out: Box<dyn Write>,
     /// Standard error.
@@ -95,6 +97,7 @@ impl Default for Options {
             started: Instant::now(),
             place: Box::new(|_| String::new()),
             progress: Box::new(|_| ()),
+            machine: false,
             out: Box::new(std::io::stdout()),
             err: Box::new(std::io::stderr()),
         }
@@ -195,7 +198,10 @@ impl Session {
         let timing = if options.timing { Timing::start() } else { Ok(Timing::default()) };
         let timing = timing.map_err(|source| LoadError::Timing { source })?;
         let rings = Rings::open(&image, &loaded.maps)?;
-        let (mut run, programs) = Run::new(image, loaded, Output::new(options.out, options.err), signals);
+        let output = Output::new(options.out, options.err);
+        let output = if options.machine { output.for_machines() } else { output };
+        let (mut run, programs) = Run::new(image, loaded, output, signals);
+        run.tell_start();
         run.target = options.target;
         Ok(Session(Core {
             attached: Attached::default(),
@@ -310,7 +316,9 @@ impl Over {
             core.runner.run.output.discard();
         }
         core.runner.run.output.flush();
-        if core.runner.errors() > 0 {
+        if core.runner.run.output.is_for_machines() {
+            core.runner.run.tell_globals();
+        } else if core.runner.errors() > 0 {
             core.runner.run.output.warn(format_args!("Number of errors: {}, skipped probes: 0", core.runner.errors()));
         }
         if core.verbose > 0 && core.runner.run.truncations() > 0 {
@@ -318,15 +326,18 @@ impl Over {
             core.runner.run.output.note(format_args!("{cut} strings were cut to MAXSTRINGLEN bytes"));
         }
         let (image, run) = (&core.runner.run.image, &core.runner.run);
-        let mut losses = loss::warnings(image, |number| run.loss(number), &core.missed, run.globals.failures());
-        losses.extend(core.files.warnings());
-        losses.iter().for_each(|loss| core.runner.run.output.warn(loss));
+        let lost = loss::losses(image, |number| run.loss(number), &core.missed, run.globals.failures());
+        lost.iter().for_each(|lost| core.runner.run.output.warn_of(lost.count, &lost.text));
+        let replaced: Vec<String> = core.files.warnings().collect();
+        replaced.iter().for_each(|text| core.runner.run.output.warn(text));
+        let losses: Vec<String> = lost.into_iter().map(|lost| lost.text).chain(replaced).collect();
         let report = core.timing.report(&core.runner.run.image.programs, &core.missed);
         report.iter().for_each(|line| core.runner.run.output.note(line));
         let failed =
             core.runner.has_failed() || core.runner.run.output.has_failed() || core.strict && !losses.is_empty();
         let failed = failed || core.command_failed;
         (core.progress)(Stage::Running);
+        core.runner.run.tell_end(failed.into(), core.runner.errors());
         Outcome { code: failed.into(), errors: core.runner.errors(), losses }
     }
 }

@@ -127,6 +127,17 @@ pub struct CommandLine {
     #[arg(long, hide_short_help = true)]
     pub dump_functions: bool,
 
+    /// How to write: text, or json, one object a line, with all globals at the end
+    #[arg(
+        short = 'f',
+        long = "format",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        hide_short_help = true
+    )]
+    pub format: Writing,
+
     /// Do not print at the end what the script writes and never reads
     #[arg(long, hide_short_help = true)]
     pub no_global_var_display: bool,
@@ -205,6 +216,14 @@ pub enum Emit {
     Image,
     /// An ELF object, on standard output
     Obj,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Writing {
+    /// As SystemTap writes
+    Text,
+    /// For machines: docs/json.md
+    Json,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

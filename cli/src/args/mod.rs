@@ -7,7 +7,7 @@ mod refusal;
 
 use crate::limits;
 use clap::{CommandFactory, FromArgMatches};
-use line::{Attach, Color, CommandLine, Emit, Look};
+use line::{Attach, Color, CommandLine, Emit, Look, Writing};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -188,6 +188,7 @@ fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Option
             globals: line.global.iter().map(|global| initial_value(global)).collect::<Result<_, _>>()?,
             display: !line.no_global_var_display,
             elide: !line.unoptimized,
+            machine: line.format == Writing::Json,
             guru: line.guru,
             skip_badvars: line.skip_badvars,
             target: line.target.as_deref().map_or(Ok(0), process)?,

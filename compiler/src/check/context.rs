@@ -43,6 +43,8 @@ pub struct Options {
     pub display: bool,
     /// Leave out what has no effect; off with `-u`.
     pub elide: bool,
+    /// Keep whole statistics and what is never read: all of it is told at the end, `-f json`.
+    pub machine: bool,
     /// `-g`.
     pub guru: bool,
     /// Take 0 for target variables that are not there, `--skip-badvars`.
@@ -70,6 +72,7 @@ impl Default for Options {
             globals: Vec::new(),
             display: true,
             elide: true,
+            machine: false,
             guru: false,
             skip_badvars: false,
             event_ring: tapster_runtime_ebpf::record::EVENT_RING,

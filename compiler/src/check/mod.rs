@@ -102,10 +102,10 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
         modified::modified(&mut program, &mut cx);
     }
     if !cx.has_errors() {
-        if options.display {
+        if options.display && !options.machine {
             display::display(&library, &mentioned, &mut program);
         }
-        if options.elide {
+        if options.elide && !options.machine {
             unseen::unseen(&mut program);
         }
         declare::overrides(&mut program.globals, &mut cx);
@@ -146,6 +146,9 @@ pub fn settle(program: &mut hir::Program, world: &dyn World, options: &Options) 
 fn behind_types(library: &LibraryText, program: &mut hir::Program, notes: &mut Vec<String>, cx: &mut Context) {
     hir::reach::reach(program);
     usage::usage(program);
+    if cx.options.machine {
+        usage::whole_statistics(program);
+    }
     refine::constants(program);
     caches::translate(program, notes, cx);
     refine::refine(program);

@@ -30,6 +30,14 @@ pub fn usage(program: &mut Program) {
     }
 }
 
+/// Has all statistics keep what their extractors need, whether the script asks or not.
+pub fn whole_statistics(program: &mut Program) {
+    for global in &mut program.globals {
+        let parts = &mut global.layout.parts;
+        (parts.count, parts.sum, parts.min, parts.max) = (true, true, true, true);
+    }
+}
+
 /// Notes which globals kernel handlers use, and how many of them write each. Comes last: what became constant does
 /// not count.
 pub fn note_sides(program: &mut Program) {

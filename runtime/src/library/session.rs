@@ -19,11 +19,11 @@ pub fn log(run: &mut Run, text: &[u8]) {
     }
 }
 
-/// Prints a `WARNING:` line on standard error.
+/// Says a warning.
 pub fn warn(run: &mut Run, text: &[u8]) {
     if run.goes_on() {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
-        run.output.note_bytes(&[b"WARNING: ", text].concat());
+        run.output.warn_bytes(text);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::process_symbol::Process;
 use crate::symbol::{Symbol, Symbols};
+use std::borrow::Borrow;
+use std::fmt::{self, Write};
 
 /// What an address is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,22 +36,38 @@ impl Place {
     }
 }
 
+/// How a place becomes a line: what is appended.
+pub type Line = fn(&Place, &mut String) -> fmt::Result;
+
 /// ` 0x00007f… : name+0x1/0x10 [module]`, a line.
-pub fn full(place: &Place) -> String {
+pub fn full(place: &Place, out: &mut String) -> fmt::Result {
+    write!(out, " {:#018x}", place.address)?;
     match (&place.function, &place.module) {
-        (Some(_), _) => format!(" {:#018x} : {}\n", place.address, place.data()),
-        (None, Some((module, offset))) => format!(" {:#018x} [{module}+{offset:#x}]\n", place.address),
-        (None, None) => format!(" {:#018x}\n", place.address),
+        (Some((name, offset, size)), Some((module, _))) => {
+            writeln!(out, " : {name}+{offset:#x}/{size:#x} [{module}]")
+        }
+        (Some((name, offset, size)), None) => writeln!(out, " : {name}+{offset:#x}/{size:#x}"),
+        (None, Some((module, offset))) => writeln!(out, " [{module}+{offset:#x}]"),
+        (None, None) => writeln!(out),
     }
 }
 
 /// `name+0x1 [module]`, a line.
-pub fn simple(place: &Place) -> String {
+pub fn simple(place: &Place, out: &mut String) -> fmt::Result {
     match (&place.function, &place.module) {
-        (Some((name, offset, _)), Some((module, _))) => format!("{name}+{offset:#x} [{module}]\n"),
-        (Some((name, offset, _)), None) => format!("{name}+{offset:#x}\n"),
-        (None, _) => format!("{}\n", place.data()),
+        (Some((name, offset, _)), Some((module, _))) => writeln!(out, "{name}+{offset:#x} [{module}]"),
+        (Some((name, offset, _)), None) => writeln!(out, "{name}+{offset:#x}"),
+        (None, _) => writeln!(out, "{}", place.data()),
     }
+}
+
+/// A line for each address of a stack.
+fn lines<P: Borrow<Place>>(stack: &[u8], mut place: impl FnMut(u64) -> P, line: Line) -> Vec<u8> {
+    let mut text = String::new();
+    for address in addresses(stack) {
+        line(place(address).borrow(), &mut text).expect("memory takes everything");
+    }
+    text.into()
 }
 
 /// The addresses in a stack's text.
@@ -65,9 +83,8 @@ pub fn nth_address(stack: &[u8], number: i64) -> i64 {
 }
 
 /// A line for each address of a stack of the kernel.
-pub fn kernel_lines(symbols: &mut Symbols, stack: &[u8], line: fn(&Place) -> String) -> Vec<u8> {
-    let lines = addresses(stack).map(|address| line(&place_of(address, symbols.find(address))));
-    lines.collect::<String>().into()
+pub fn kernel_lines(symbols: &mut Symbols, stack: &[u8], line: Line) -> Vec<u8> {
+    lines(stack, |address| place_of(address, symbols.find(address)), line)
 }
 
 fn place_of(address: u64, symbol: Option<&Symbol>) -> Place {
@@ -93,8 +110,8 @@ impl Process<'_> {
     }
 
     /// A line for each address of a stack.
-    pub fn lines(&mut self, stack: &[u8], line: fn(&Place) -> String) -> Vec<u8> {
-        addresses(stack).map(|address| line(&self.place(address))).collect::<String>().into()
+    pub fn lines(&mut self, stack: &[u8], line: Line) -> Vec<u8> {
+        lines(stack, |address| self.place(address), line)
     }
 }
 
@@ -108,10 +125,15 @@ mod tests {
         let module = Some(("/bin/app".into(), 0x1234));
         let known = Place { address: 0x40_1234, function: Some(("main".into(), 4, 16)), module: module.clone() };
         assert_eq!((known.name(), known.module()), ("main".into(), "/bin/app".into()));
-        assert_eq!(full(&known), " 0x0000000000401234 : main+0x4/0x10 [/bin/app]\n");
-        assert_eq!(simple(&known), "main+0x4 [/bin/app]\n");
+        let shown = |place: &Place, line: Line| {
+            let mut text = String::new();
+            line(place, &mut text).expect("memory takes everything");
+            text
+        };
+        assert_eq!(shown(&known, full), " 0x0000000000401234 : main+0x4/0x10 [/bin/app]\n");
+        assert_eq!(shown(&known, simple), "main+0x4 [/bin/app]\n");
         let unknown = Place { address: 0x40_1234, function: None, module };
-        assert_eq!(full(&unknown), " 0x0000000000401234 [/bin/app+0x1234]\n");
+        assert_eq!(shown(&unknown, full), " 0x0000000000401234 [/bin/app+0x1234]\n");
         assert_eq!(Place { address: 16, ..Place::default() }.data(), "0x10");
         assert_eq!([0, 1, 2].map(|nth| nth_address(b"0x10 0xff", nth)), [16, 255, 0]);
     }

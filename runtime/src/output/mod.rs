@@ -5,6 +5,7 @@
 
 pub mod format;
 pub mod histogram;
+pub mod json;
 pub mod stack;
 
 use std::fmt;
@@ -18,6 +19,8 @@ pub struct Output {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     buffer: Vec<u8>,
+    /// For machines: what was printed since the last record.
+    printed: Option<Vec<u8>>,
     closed: bool,
     failed: bool,
 }
@@ -31,16 +34,44 @@ impl fmt::Debug for Output {
 impl Output {
     /// Writes to these.
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>) -> Output {
-        Output { out, err, buffer: Vec::new(), closed: false, failed: false }
+        Output { out, err, buffer: Vec::new(), printed: None, closed: false, failed: false }
+    }
+
+    /// The same for machines: every print, warning and error is a record.
+    pub fn for_machines(mut self) -> Output {
+        self.printed = Some(Vec::new());
+        self
+    }
+
+    /// Whether machines read it.
+    pub fn is_for_machines(&self) -> bool {
+        self.printed.is_some()
     }
 
     /// Where to render.
     pub fn text(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
+        self.printed.as_mut().unwrap_or(&mut self.buffer)
+    }
+
+    /// Writes a record.
+    pub fn record(&mut self, line: &str) {
+        self.close_print();
+        self.buffer.extend_from_slice(line.as_bytes());
+        self.rendered();
+    }
+
+    /// Makes a record of what was printed.
+    fn close_print(&mut self) {
+        if let Some(printed) = self.printed.as_mut().filter(|printed| !printed.is_empty()) {
+            let line = json::record("print", |out| json::text("text", printed, out));
+            self.buffer.extend_from_slice(line.as_bytes());
+            printed.clear();
+        }
     }
 
     /// Writes what has grown large.
     pub fn rendered(&mut self) {
+        self.close_print();
         if self.buffer.len() >= FULL {
             self.flush();
         }
@@ -48,6 +79,7 @@ impl Output {
 
     /// Writes everything.
     pub fn flush(&mut self) {
+        self.close_print();
         if self.buffer.is_empty() {
             return;
         }
@@ -82,6 +114,7 @@ impl Output {
     /// Throws away what has not been written.
     pub fn discard(&mut self) {
         self.buffer.clear();
+        self.printed.iter_mut().for_each(Vec::clear);
     }
 
     /// Writes a line to standard error, after all output so far.
@@ -96,9 +129,34 @@ impl Output {
         let _ = self.err.write_all(&[line, b"\n"].concat());
     }
 
-    /// Writes a `WARNING:` line.
+    /// Says a warning.
     pub fn warn(&mut self, text: impl fmt::Display) {
-        self.note(format_args!("WARNING: {text}"));
+        self.warn_bytes(format!("{text}").as_bytes());
+    }
+
+    /// Says a warning that may be no UTF-8.
+    pub fn warn_bytes(&mut self, text: &[u8]) {
+        self.say("warning", b"WARNING: ", text, None);
+    }
+
+    /// Warns of something that happened so many times.
+    pub fn warn_of(&mut self, count: u64, text: &str) {
+        self.say("warning", b"WARNING: ", text.as_bytes(), Some(count));
+    }
+
+    /// Says a run-time error.
+    pub fn error(&mut self, text: &[u8]) {
+        self.say("error", b"ERROR: ", text, None);
+    }
+
+    fn say(&mut self, kind: &str, prefix: &[u8], text: &[u8], count: Option<u64>) {
+        if !self.is_for_machines() {
+            return self.note_bytes(&[prefix, text].concat());
+        }
+        self.record(&json::record(kind, |out| {
+            json::text("text", text, out);
+            count.into_iter().for_each(|count| json::number("count", count as i64, out));
+        }));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Its start is what generated code reads ([`ContextHeader`]). Which handlers are called, and when, is the business of
 //! [`crate::runner`].
 
+mod machine;
 mod print;
 mod statistic;
 

@@ -60,6 +60,9 @@ impl Run {
         if !self.goes_on() {
             return;
         }
+        if self.output.is_for_machines() {
+            return self.tell_stack(handle);
+        }
         let warning = self.interned.print_stack(self.globals.maps(), handle, self.output.text());
         self.output.rendered();
         if let Some(warning) = warning {

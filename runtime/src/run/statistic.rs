@@ -1,7 +1,7 @@
 //! Reading statistics: extractors, histograms and their buckets.
 
 use super::Run;
-use crate::output::histogram;
+use crate::output::{histogram, json};
 use crate::walk::{self, Walk};
 use tapster_compiler::host::{Extractor, Sort};
 use tapster_runtime_ebpf::aggregate::{Histogram, read};
@@ -34,7 +34,12 @@ impl Run {
     /// Prints the histogram of a statistic.
     pub fn print_histogram(&mut self, global: usize, key: Option<&[u8]>) -> Result<(), Fault> {
         let (kind, counts) = self.buckets(global, key)?;
-        if self.goes_on() {
+        if self.goes_on() && self.output.is_for_machines() {
+            self.output.record(&json::record("histogram", |out| {
+                out.push_str(",\"histogram\":");
+                json::histogram(kind, &counts, out);
+            }));
+        } else if self.goes_on() {
             histogram::print(kind, &counts, self.output.text());
             self.output.rendered();
         }
