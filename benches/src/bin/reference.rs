@@ -39,10 +39,11 @@ fn load(object: &str, programs: &[&str]) -> Result<Ebpf, Box<dyn Error>> {
 
 fn run(mut ebpf: Ebpf, programs: &[&str]) -> Result<(), Box<dyn Error>> {
     for (name, place) in programs.iter().filter_map(|program| program.split_once(':')) {
+        // The object keeps the links.
         match ebpf.program_mut(name) {
-            Some(Program::FEntry(program)) => drop(program.attach()?),
-            Some(Program::BtfTracePoint(program)) => drop(program.attach()?),
-            Some(Program::KProbe(program)) => drop(program.attach(place, 0)?),
+            Some(Program::FEntry(program)) => program.attach().map(|_| ())?,
+            Some(Program::BtfTracePoint(program)) => program.attach().map(|_| ())?,
+            Some(Program::KProbe(program)) => program.attach(place, 0).map(|_| ())?,
             _ => return Err(format!("{name} is of a kind that this loader does not know").into()),
         }
     }

@@ -93,13 +93,27 @@ const DOORS: &[Door] = &[
     Door { krate: "gimli", through: &["compiler/src/probe/process/dwarf"], files_max: MANY },
     Door {
         krate: "aya",
-        through: &["runtime/src/load", "runtime/src/attach", "runtime/src/event", "runtime/src/map"],
+        through: &[
+            "runtime/src/load",
+            "runtime/src/attach",
+            "runtime/src/event",
+            "runtime/src/map",
+            // The reference programs in C.
+            "benches/src/bin/reference",
+        ],
         files_max: MANY,
     },
     // The generated attributes of bpf(2): what aya lacks is called in `sys`.
     Door {
         krate: "aya_obj",
-        through: &["runtime/src/load", "runtime/src/attach", "runtime/src/event", "runtime/src/map", "runtime/src/sys"],
+        through: &[
+            "runtime/src/load",
+            "runtime/src/attach",
+            "runtime/src/event",
+            "runtime/src/map",
+            "runtime/src/sys",
+            "benches/src/bodies",
+        ],
         files_max: MANY,
     },
     Door { krate: "blazesym", through: &["runtime/src/symbol"], files_max: 1 },
