@@ -45,11 +45,8 @@ pub fn complete(
         let own = defined(&scripts[..]);
         let mut wanted: Vec<u16> = Vec::new();
         uses(&scripts[looked_at], &mut |name| {
-            if let Some(file) = file_of(name)
-                && !own.contains(name)
-                && taken.insert(file)
-            {
-                wanted.push(file);
+            if !own.contains(name) {
+                wanted.extend(files_of(name).filter(|file| taken.insert(*file)));
             }
         });
         for file in wanted {
@@ -102,7 +99,9 @@ pub struct Extra {
 impl Extra {
     /// A file with its text.
     pub fn new(name: String, text: Vec<u8>) -> Extra {
-        let names = String::from_utf8_lossy(&text).lines().flat_map(defined_in).collect();
+        let shown = String::from_utf8_lossy(&text).into_owned();
+        let starts = core::iter::once(0).chain(shown.match_indices('\n').map(|(at, _)| at + 1));
+        let names = starts.flat_map(|start| defined_in(&shown[start..])).collect();
         Extra { name, text, names }
     }
 
@@ -112,17 +111,19 @@ impl Extra {
     }
 }
 
-/// Names that a line defines: of functions, globals and macros, and the first parts of aliases.
-fn defined_in(line: &str) -> Vec<String> {
-    let line = line.trim_start().trim_start_matches("@__private30").trim_start();
-    let line = line.strip_prefix("private ").unwrap_or(line).trim_start();
+/// Names that the text at the start of a line defines: of functions, globals and macros, and the first parts of aliases.
+fn defined_in(text: &str) -> Vec<String> {
+    let text = text.trim_start().trim_start_matches("@__private30").trim_start();
+    let text = text.strip_prefix("private ").unwrap_or(text).trim_start();
     let name = |text: &str| -> String {
         text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
     };
-    match line.split_once(char::is_whitespace) {
+    match text.split_once(char::is_whitespace) {
         Some(("@define", rest)) => vec![format!("@{}", name(rest))],
-        Some(("function" | "probe", rest)) => vec![name(rest)],
-        Some(("global", rest)) => rest.split(',').map(name).collect(),
+        Some(("function", rest)) => vec![name(rest)],
+        // The name of an alias may stand on the next line; a probe that is none defines nothing.
+        Some(("probe", rest)) if rest.split('{').next().is_some_and(|head| head.contains('=')) => vec![name(rest)],
+        Some(("global", rest)) => rest.lines().next().unwrap_or_default().split(',').map(name).collect(),
         _ => Vec::new(),
     }
 }
@@ -139,10 +140,10 @@ pub fn extra_macros(
     let mut known = macros(&all, sources, environment)?;
     for extra in extras.iter().filter(|extra| extra.is_macros()) {
         // A macro of ours stands for the same one there.
-        if !extra.names.iter().any(|name| known.contains(name.trim_start_matches('@'))) {
-            let id = sources.add_bytes(extra.name.clone(), &extra.text);
-            known.add_file(id, sources, environment)?;
-        }
+        let id = sources.add_bytes(extra.name.clone(), &extra.text);
+        let mut theirs = Macros::default();
+        theirs.add_file(id, sources, environment)?;
+        known.fill(theirs);
     }
     Ok(known)
 }
@@ -181,7 +182,13 @@ pub fn extend(
 }
 
 fn file_of(name: &str) -> Option<u16> {
-    INDEX.binary_search_by_key(&name, |(known, _)| known).ok().map(|at| INDEX[at].1)
+    files_of(name).next()
+}
+
+/// The files that define a name: several may have aliases that start with it.
+fn files_of(name: &str) -> impl Iterator<Item = u16> {
+    let first = INDEX.partition_point(|(known, _)| *known < name);
+    INDEX[first..].iter().take_while(move |(known, _)| *known == name).map(|(_, file)| *file)
 }
 
 /// Names that the scripts define themselves: theirs win over the library's.

@@ -13,6 +13,7 @@
 pub mod bpf;
 pub mod case;
 pub mod docs;
+pub mod examples;
 pub mod facts;
 pub mod golden;
 pub mod job;

@@ -4,7 +4,7 @@
 //! SystemTap builds such a function anew for each probe and lets pointers' types flow through calls; here it has an
 //! instance for each probe where it uses `$variables`, and for each combination of what its arguments point to. The
 //! first instance takes the number of the definition, so one that is never called is left empty. All other functions
-//! are built once.
+//! are built once, those of a library when they are called.
 
 use super::builder::Builder;
 use super::entry::Entry;
@@ -153,10 +153,12 @@ impl Builder<'_, '_> {
         number
     }
 
-    /// Builds what no call has had built: the functions that depend on nothing.
+    /// Builds what no call has had built: the script's functions that depend on nothing. Those of a library that nobody
+    /// calls may need what this kernel does not have.
     pub(super) fn other_functions(&mut self) {
-        for id in 0..self.names.definitions.len() {
-            if !self.instances.depends[id].any() && !self.instances.taken[id] {
+        for (id, (_, file)) in self.names.definitions.iter().enumerate() {
+            let is_own = !self.names.is_library(*file);
+            if is_own && !self.instances.depends[id].any() && !self.instances.taken[id] {
                 self.instance(id, &[]);
             }
         }

@@ -69,6 +69,11 @@ impl<'s> Names<'s> {
         self.global(name, file).filter(|global| !self.library[file] || self.global_of_library[*global])
     }
 
+    /// Whether a file belongs to a library.
+    pub fn is_library(&self, file: usize) -> bool {
+        self.library[file]
+    }
+
     /// The overloads that a name means in a file.
     pub fn overloads<'n>(&'n self, name: &'n str, file: usize) -> &'n [FunctionId] {
         let found = self.functions.get(&(Some(file), name)).or_else(|| self.functions.get(&(None, name)));

@@ -82,6 +82,13 @@ impl Macros {
         }));
         Ok(())
     }
+
+    /// Takes those of others whose names are not taken.
+    pub fn fill(&mut self, others: Macros) {
+        for (name, found) in others.by_name {
+            self.by_name.entry(name).or_insert(found);
+        }
+    }
 }
 
 fn redefined(message: String, name: &str, new: Span, old: Span) -> Diagnostic {

@@ -1,0 +1,90 @@
+//! The examples in a booted kernel, which has what this one may lack: kprobes. All of them in one boot.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Example, FOLDER, LOAD, Outcome, Reached};
+use crate::lab::kernels::MATRIX;
+use crate::lab::qemu::{self, Options};
+use crate::lab::{Scratch, session};
+
+/// The kernel of the lab that they are tried on: the stable Debian's.
+pub const KERNEL: &str = "6.12";
+/// Where they are in the guest.
+const THERE: &str = "/examples";
+/// What a line about a script begins with.
+const MARK: &str = "@@ ";
+
+/// How far Tapster comes with each.
+pub fn outcomes(examples: &[Example], tapster: &Path) -> Result<Vec<Outcome>, String> {
+    let row = MATRIX.iter().find(|row| row.name == KERNEL).ok_or("the lab has no such kernel")?;
+    session::tools()?;
+    let kernel = row.kernel()?;
+    let scratch = Scratch::new().map_err(|error| error.to_string())?;
+    let initramfs = scratch.path().join("initramfs");
+    let image = || {
+        let mut image = session::standard_image(&job(examples), &kernel, tapster)?;
+        image.tree(Path::new(FOLDER), THERE)?;
+        image.write(&initramfs)
+    };
+    image().map_err(|error| format!("initramfs: {error}"))?;
+    let options = Options {
+        memory: 2048,
+        limit: Duration::from_secs(3600),
+        silence: Duration::from_secs(300),
+        ..Options::default()
+    };
+    let said = qemu::boot(&kernel, &initramfs, &options).map_err(|error| error.to_string())?;
+    let told: HashMap<&str, Outcome> = said.stdout.lines().filter_map(outcome).collect();
+    if told.len() < examples.len() / 2 {
+        return Err(format!("the guest told of {} scripts only\n{}", told.len(), said.console));
+    }
+    let unknown = || Outcome { reached: Reached::Nothing, why: "the guest did not get so far".into() };
+    Ok(examples.iter().map(|example| told.get(&*example.name).cloned().unwrap_or_else(unknown)).collect())
+}
+
+/// `@@ WORD NAME WHY`
+fn outcome(line: &str) -> Option<(&str, Outcome)> {
+    let mut parts = line.strip_prefix(MARK)?.splitn(3, ' ');
+    let (word, name) = (parts.next()?, parts.next()?);
+    Some((name, Outcome { reached: Reached::from_word(word)?, why: parts.next().unwrap_or_default().to_owned() }))
+}
+
+/// What the guest does: as [`Example::ran`], one line a script.
+fn job(examples: &[Example]) -> String {
+    let mut job =
+        format!("ifconfig lo 127.0.0.1 up\ncat > /load <<'END'\n{LOAD}END\nsh /load > /dev/null 2>&1 &\n{TRY}");
+    for example in examples {
+        let (folder, file) = example.name.rsplit_once('/').unwrap_or(("", &example.name));
+        let all = example.options.iter().map(String::as_str).chain([file]);
+        let words: Vec<String> = all.chain(example.arguments.iter().map(String::as_str)).map(quoted).collect();
+        let words = words.join(" ");
+        job += &format!("cd {THERE}/{folder} && try {} {words}\n", quoted(&example.name));
+    }
+    job
+}
+
+const TRY: &str = r#"
+try() {
+  name=$1; shift
+  timeout 40 tapster -v -T 2 "$@" > /stdout 2> /stderr < /dev/null
+  ended=$?
+  said=$(sed -n 's/^\(parse error\|semantic error\|ERROR\|error\|internal error\): //p' /stderr | head -n 1)
+  [ $ended -ge 124 ] && said=${said:-it did not end in time}
+  word=no
+  if [ -z "$said" ]; then
+    word=silent
+    [ -s /stdout ] && word=runs
+  elif grep -q '^Pass 4: compiled' /stderr; then word=accepted
+  elif grep -q '^Pass 3: translated' /stderr; then word=compiles
+  elif grep -q '^Pass 1: parsed' /stderr; then word=parses
+  fi
+  echo "@@ $word $name $said"
+}
+"#;
+
+/// A word as the shell takes it for one.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
