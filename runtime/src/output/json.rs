@@ -101,13 +101,15 @@ fn bounds(kind: Histogram, bucket: usize, buckets: usize) -> (Option<i64>, Optio
             }
         }
         Histogram::Log | Histogram::None => {
-            let power = |nth: i64| i64::try_from(1u128 << nth).unwrap_or(i64::MAX);
-            match bucket as i64 - i64::from(LOG_ZERO) {
-                0 => (Some(0), Some(0)),
-                nth @ 1.. => (Some(power(nth - 1)), Some(power(nth).saturating_sub(i64::from(nth < 63)))),
-                nth if nth <= -64 => (Some(i64::MIN), Some(i64::MIN)),
-                nth => (Some(1 - power(-nth).saturating_add(i64::from(nth == -63))), Some(-power(-nth - 1))),
-            }
+            // The outermost powers of two are none of the values.
+            let power = |nth: i64| 1_i128 << nth;
+            let (low, high) = match bucket as i64 - i64::from(LOG_ZERO) {
+                0 => (0, 0),
+                nth @ 1.. => (power(nth - 1), power(nth) - 1),
+                nth if nth <= -64 => (-power(63), -power(63)),
+                nth => (1 - power(-nth), -power(-nth - 1)),
+            };
+            (i64::try_from(low).ok(), i64::try_from(high).ok())
         }
     }
 }
