@@ -2,7 +2,8 @@
 //!
 //! The runner in the guest (`src/bin/guest.rs`) tells its progress in lines ([`Event`]); when a guest hangs or dies, the
 //! job it was at is the suspect, and another boot tries what is left, the suspect last. A job that takes the guest
-//! down twice has failed.
+//! down twice has failed. So has one that fails in two guests: an emulated machine on a busy host now and then stops
+//! a CPU for seconds, so a few failures are tried again in a guest of their own, and said either way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,9 +45,38 @@ pub fn tools() -> Result<(), String> {
 /// All boots of one kernel together take no longer than this; jobs that are left then have failed.
 const BUDGET: Duration = Duration::from_secs(900);
 
+/// So many failures of one kernel may be chance; where there are more, something is broken.
+const CHANCE: usize = 3;
+
 /// Boots a kernel and runs these jobs; each gets a verdict.
 pub fn run(kernel: &Kernel, tapster: &Path, jobs: &[String]) -> Result<BTreeMap<String, Verdict>, String> {
     let deadline = Instant::now() + BUDGET;
+    let mut verdicts = boots(kernel, tapster, jobs, deadline)?;
+    let failed = |(name, verdict): (&String, &Verdict)| match verdict {
+        Verdict::Fail(why) => Some((name.clone(), why.clone())),
+        _ => None,
+    };
+    let failed: BTreeMap<String, String> = verdicts.iter().filter_map(failed).collect();
+    if (1..=CHANCE).contains(&failed.len()) && Instant::now() < deadline {
+        for (name, why) in &failed {
+            eprintln!("lab: {} failed {name} and tries it again in another guest: {why}", kernel.name);
+        }
+        let again: Vec<String> = failed.into_keys().collect();
+        verdicts.extend(boots(kernel, tapster, &again, deadline)?);
+        for name in again.iter().filter(|name| verdicts.get(*name) == Some(&Verdict::Pass)) {
+            eprintln!("lab: {} passed {name} at the second try only", kernel.name);
+        }
+    }
+    Ok(verdicts)
+}
+
+/// As many boots as it takes until each job has a verdict.
+fn boots(
+    kernel: &Kernel,
+    tapster: &Path,
+    jobs: &[String],
+    deadline: Instant,
+) -> Result<BTreeMap<String, Verdict>, String> {
     let mut verdicts = BTreeMap::new();
     let mut left = jobs.to_vec();
     let mut suspects = BTreeSet::new();
