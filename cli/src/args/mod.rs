@@ -126,7 +126,10 @@ pub fn command() -> clap::Command {
 
 /// Reads the command line; what is wrong with it is said already.
 pub fn parse() -> Command {
-    let words = rc::words();
+    let words = match rc::words() {
+        Ok(words) => words,
+        Err(message) => return Command::Done(refusal::of_meaning(&message, false)),
+    };
     let as_stap = words.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new("stap")));
     if !as_stap && let Some(command) = by_name(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
         return command;

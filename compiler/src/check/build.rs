@@ -72,23 +72,7 @@ fn functions(
     cx: &mut Context,
     instances: &mut Instances,
 ) {
-    let mut builder = Builder {
-        program,
-        cx,
-        btf: resolver.btf,
-        names,
-        file: 0,
-        params: None,
-        site: None,
-        notes: &mut resolver.notes,
-        handler: Handler::default(),
-        loops: 0,
-        instances,
-        ahead: Vec::new(),
-        trying: false,
-        returned: None,
-        entry: Entry::default(),
-    };
+    let mut builder = Builder::new(program, cx, resolver.btf, names, &mut resolver.notes, instances);
     builder.other_functions();
 }
 
@@ -123,21 +107,10 @@ pub(super) fn handler(
     instances.next_probe();
     let Written { expanded, probe, file, .. } = written;
     let mut builder = Builder {
-        program,
-        cx,
-        btf: resolver.btf,
-        names,
         file: *file,
-        params: None,
         site: Some(site),
-        notes: &mut resolver.notes,
-        handler: Handler::default(),
-        loops: 0,
-        instances,
-        ahead: Vec::new(),
-        trying: false,
-        returned: None,
         entry: Entry::new(core::mem::take(kept)),
+        ..Builder::new(program, cx, resolver.btf, names, &mut resolver.notes, instances)
     };
     let mut body: Vec<Stmt> = site.context.guard.iter().map(unless).collect();
     if let Some(once) = &site.context.once {

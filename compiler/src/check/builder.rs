@@ -35,3 +35,33 @@ pub struct Builder<'b, 'a> {
     /// What the function being built returns points to.
     pub(super) returned: Option<TypeId>,
 }
+
+impl<'b, 'a> Builder<'b, 'a> {
+    /// A builder that stands nowhere, of a text of the script's own.
+    pub(super) fn new(
+        program: &'b mut Program,
+        cx: &'b mut Context<'a>,
+        btf: Option<&'b Btf<'b>>,
+        names: &'b Names<'b>,
+        notes: &'b mut Vec<String>,
+        instances: &'b mut Instances,
+    ) -> Builder<'b, 'a> {
+        Builder {
+            program,
+            cx,
+            btf,
+            names,
+            file: 0,
+            params: None,
+            site: None,
+            notes,
+            handler: Handler::default(),
+            loops: 0,
+            entry: Entry::default(),
+            instances,
+            ahead: Vec::new(),
+            trying: false,
+            returned: None,
+        }
+    }
+}

@@ -7,7 +7,6 @@
 //! are built once, those of a library when they are called.
 
 use super::builder::Builder;
-use super::entry::Entry;
 use super::names::Names;
 use super::walk;
 use crate::hir::{Expr, Function, FunctionId, Handler};
@@ -179,21 +178,11 @@ impl Builder<'_, '_> {
         self.instances.nesting += 1;
         let depends = self.instances.depends[definition];
         let mut builder = Builder {
-            program: self.program,
-            cx: self.cx,
-            btf: self.btf,
-            names: self.names,
             file,
             params: Some(function.params.len()),
             site: self.site.filter(|_| depends.probe),
-            notes: self.notes,
             handler,
-            loops: 0,
-            instances: self.instances,
-            ahead: Vec::new(),
-            trying: false,
-            returned: None,
-            entry: Entry::default(),
+            ..Builder::new(self.program, self.cx, self.btf, self.names, self.notes, self.instances)
         };
         let body = builder.block(body);
         let (handler, returned) = (builder.handler, builder.returned);
