@@ -192,6 +192,11 @@ impl<'a> Facts<'a> {
             Opcode::Iadd => return self.sum(result, x, y),
             // A mask that changes nothing stays: it is what tells the verifier.
             Opcode::Band => smaller,
+            Opcode::Ishl => match y.form {
+                Form::Const(0) if bits >= 32 => return x,
+                Form::Const(k) => x.width.saturating_add(k as u8 & (bits - 1)),
+                _ => 64,
+            },
             Opcode::Bor | Opcode::Bxor => larger,
             // One of the two registers, with whatever a narrow value has above it.
             Opcode::Umin if bits >= 32 => return self.computed(result, smaller),
@@ -208,6 +213,9 @@ impl<'a> Facts<'a> {
     fn sum(&self, result: Value, x: Fact, y: Fact) -> Fact {
         let width = computed_width(self.func.dfg.value_type(result));
         let (base, k) = match (x.form, y.form) {
+            (Form::Const(a), Form::Const(b)) => return self.constant_fact(result, a.wrapping_add(b)),
+            (_, Form::Const(0)) if width == 64 => return x,
+            (Form::Const(0), _) if width == 64 => return y,
             (_, Form::Const(k)) => (x, k),
             (Form::Const(k), _) => (y, k),
             _ => return self.computed(result, width),

@@ -197,26 +197,22 @@ impl<'f> Code<'f> {
 
     /// Reads a value of a type.
     pub fn load(&mut self, ty: Type, addr: Addr) -> Value {
+        let pointer = self.base(addr);
+        self.b.ins().load(ty, MemFlagsData::trusted(), pointer, addr.offset)
+    }
+
+    /// The pointer that an access to a place is relative to.
+    pub fn base(&mut self, addr: Addr) -> Value {
         match addr.base {
-            Base::Slot(slot) => {
-                let pointer = self.b.ins().stack_addr(I64, slot, 0);
-                self.b.ins().load(ty, MemFlagsData::trusted(), pointer, addr.offset)
-            }
-            Base::Pointer(pointer) => self.b.ins().load(ty, MemFlagsData::trusted(), pointer, addr.offset),
+            Base::Slot(slot) => self.b.ins().stack_addr(I64, slot, 0),
+            Base::Pointer(pointer) => pointer,
         }
     }
 
     /// Writes a value.
     pub fn store(&mut self, value: Value, addr: Addr) {
-        match addr.base {
-            Base::Slot(slot) => {
-                let pointer = self.b.ins().stack_addr(I64, slot, 0);
-                self.b.ins().store(MemFlagsData::trusted(), value, pointer, addr.offset);
-            }
-            Base::Pointer(pointer) => {
-                self.b.ins().store(MemFlagsData::trusted(), value, pointer, addr.offset);
-            }
-        }
+        let pointer = self.base(addr);
+        self.b.ins().store(MemFlagsData::trusted(), value, pointer, addr.offset);
     }
 
     /// Writes a number of 64 bits.
@@ -240,9 +236,17 @@ impl<'f> Code<'f> {
 
     /// Reads a number of 1, 2, 4 or 8 bytes as 64 bits.
     pub fn load_sized(&mut self, addr: Addr, size: u8, signed: bool) -> Value {
-        let ty = int_type(size);
-        let value = self.load(ty, addr);
-        self.extend(value, ty, signed)
+        let (pointer, flags) = (self.base(addr), MemFlagsData::trusted());
+        match (size, signed) {
+            (1, true) => self.b.ins().sload8(I64, flags, pointer, addr.offset),
+            (2, true) => self.b.ins().sload16(I64, flags, pointer, addr.offset),
+            (4, true) => self.b.ins().sload32(flags, pointer, addr.offset),
+            _ => {
+                let ty = int_type(size);
+                let value = self.load(ty, addr);
+                self.extend(value, ty, false)
+            }
+        }
     }
 
     /// A number of `ty` as 64 bits.

@@ -72,6 +72,8 @@ pub struct Lowerer<'a, 'f, T> {
     counting: bool,
     /// Statements of straight code that are not counted yet.
     actions: u32,
+    /// Statements counted so far, of all branches, as long as none can run twice.
+    once: Option<u32>,
     /// The block being filled has ended.
     pub(super) ended: bool,
 }
@@ -88,7 +90,8 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
     ) -> Self {
         let frame =
             Frame { locals: &handler.locals, homes: vec![], loops: vec![], exit: Exit::Handler, function: None };
-        let mut lowerer = Lowerer { code, target, plan, program, frame, counting, actions: 0, ended: false };
+        let once = Some(0);
+        let mut lowerer = Lowerer { code, target, plan, program, frame, counting, actions: 0, once, ended: false };
         if counting {
             lowerer.target.start_counting(&mut lowerer.code);
         }
@@ -216,12 +219,21 @@ impl<'a, 'f, T: Target> Lowerer<'a, 'f, T> {
         }
         let spent = core::mem::take(&mut self.actions);
         let left = self.target.spend(&mut self.code, spent);
+        self.once = self.once.map(|counted| counted + spent);
+        if self.once.is_some_and(|counted| self.target.always_has(counted)) {
+            return;
+        }
         let (over, ok) = (self.code.block(), self.code.block());
         self.code.branch_if(IntCC::SignedLessThanOrEqual, left, 0, over, ok);
         self.to(over);
         self.code.cold(over);
         self.target.raise(&mut self.code, Raise { fault: Fault::MaxAction, detail: None, span: at });
         self.to(ok);
+    }
+
+    /// What follows may run more than once.
+    pub(super) fn repeats(&mut self) {
+        self.once = None;
     }
 
     fn if_else(&mut self, cond: &Expr, then: &Stmt, other: Option<&Stmt>) {

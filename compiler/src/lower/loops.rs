@@ -13,6 +13,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
     pub(super) fn repeat(&mut self, cond: &Expr, step: Option<&Expr>, body: &Stmt, span: Span) {
         let (head, inside, next, done) = (self.code.block(), self.code.block(), self.code.block(), self.code.block());
         self.count(1, span, true);
+        self.repeats();
         self.code.jump(head, &[]);
         self.to(head);
         // A round is a statement, whatever is in it: an empty loop comes to its end, too.
@@ -57,6 +58,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 self.target.walk_buckets(&mut self.code, *global, key, walk.sort, limit)
             }
         };
+        self.repeats();
         let (next, done) = (self.code.block(), self.code.block());
         let (body, key) = self.code.block_with();
         self.code.jump(next, &[]);

@@ -103,6 +103,11 @@ pub trait Target {
     /// Takes statements from those that the handler may still run; gives what is left.
     fn spend(&mut self, code: &mut Code, statements: u32) -> Value;
 
+    /// Whether every handler may run so many statements.
+    fn always_has(&self, _statements: u32) -> bool {
+        false
+    }
+
     /// Calls a native function of the script: its result's address, then its arguments. Gives its status.
     fn call(&mut self, code: &mut Code, function: FunctionId, words: &[Value]) -> Value;
 

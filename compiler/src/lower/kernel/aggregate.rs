@@ -1,6 +1,6 @@
 //! `<<<` in the kernel: one lookup, then plain additions to this CPU's value.
 
-use super::{ANY, Kernel, NOEXIST, PTRCHK, namespace};
+use super::{ANY, Kernel, NOEXIST, PTRCHK, further};
 use crate::hir::GlobalId;
 use crate::image::{Loss, MapRole, Storage, Value as Element};
 use crate::lower::code::{Addr, Code};
@@ -176,11 +176,10 @@ fn add_to_bucket(code: &mut Code, layout: Layout, to: Addr, value: Value, atomic
         Histogram::Linear { low, high, interval } => linear_bucket(code, value, low, high, interval),
     };
     let offset = code.b.ins().ishl_imm_u(index, 3);
-    let first = code.pointer(to.plus(layout.buckets()));
     let limit = code.k(i64::from(8 * buckets));
-    let at = code.call(namespace::PSEUDO, PTRCHK, &[first, offset, limit]);
+    let bucket = further(code, PTRCHK, to.plus(layout.buckets()), &[offset, limit]);
     let one = code.k(1);
-    add_word(code, Addr::at(at), one, atomic);
+    add_word(code, bucket, one, atomic);
 }
 
 /// The bucket of `aggregate::log_bucket`, without a branch: each would double what the verifier walks.

@@ -1,6 +1,6 @@
 //! Stacks and wide strings as handles: the bytes go into a map once, the handle is their hash.
 
-use super::{Kernel, NOEXIST, PTRADD, PTRCHK, helper, namespace};
+use super::{Kernel, NOEXIST, PTRADD, PTRCHK, further, helper, namespace};
 use crate::image::{Loss, MapRole};
 use crate::intrinsic::Memory;
 use crate::lower::code::{Addr, Code};
@@ -183,9 +183,8 @@ fn hash_words(code: &mut Code, first: Addr, bytes: Value, limit: u32) -> Value {
     code.to(within);
     code.branch_if(IntCC::UnsignedLessThan, at, i64::from(limit), body, done);
     code.to(body);
-    let first = code.pointer(first);
-    let word = code.call(namespace::PSEUDO, PTRADD, &[first, at]);
-    let word = code.load(I64, Addr::at(word));
+    let word = further(code, PTRADD, first, &[at]);
+    let word = code.load(I64, word);
     let mixed = code.b.ins().bxor(hash, word);
     let factor = code.k(FACTOR as i64);
     let mixed = code.b.ins().imul(mixed, factor);

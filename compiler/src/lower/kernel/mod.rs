@@ -22,7 +22,7 @@ mod statistic;
 mod syscall;
 mod text;
 
-use super::code::{Addr, Code};
+use super::code::{Addr, Base, Code};
 use super::plan::Plan;
 use super::target::{PrintArg, Raise, Target, Text};
 use crate::hir::{ArgSource, FunctionId, GlobalId};
@@ -68,6 +68,14 @@ pub const PTRADD: u32 = 1;
 const ANY: i64 = 0;
 /// `BPF_NOEXIST`: an update sets the element only where there is none.
 const NOEXIST: i64 = 1;
+
+/// A place further on by what is known only when the program runs: [`PTRCHK`] or [`PTRADD`] with what they are given.
+/// The place's own offset stays for the access, which has it for nothing.
+fn further(code: &mut Code, pseudo: u32, place: Addr, given: &[Value]) -> Addr {
+    let mut args = vec![code.base(place)];
+    args.extend(given);
+    Addr { base: Base::Pointer(code.call(namespace::PSEUDO, pseudo, &args)), offset: place.offset }
+}
 
 /// What differs between programs.
 #[derive(Clone, Copy, Debug)]
@@ -235,6 +243,10 @@ impl Target for Kernel<'_> {
         code.b.def_var(budget, left);
         self.counted.extend(code.b.current_block());
         left
+    }
+
+    fn always_has(&self, statements: u32) -> bool {
+        statements < self.program.max_action
     }
 
     fn call(&mut self, _: &mut Code, _: FunctionId, _: &[Value]) -> Value {
