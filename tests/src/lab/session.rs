@@ -43,7 +43,7 @@ pub fn tools() -> Result<(), String> {
 }
 
 /// All boots of one kernel together take no longer than this; jobs that are left then have failed.
-const BUDGET: Duration = Duration::from_secs(900);
+const BUDGET: Duration = Duration::from_secs(1200);
 
 /// So many failures of one kernel may be chance; where there are more, something is broken.
 const CHANCE: usize = 3;
