@@ -245,6 +245,12 @@ macro_rules! library_functions {
             __env_of(pid, name);
             /// Bytes of a page of memory.
             mem_page_size();
+            /// Calculates with numbers of 64-bit floating point.
+            __fp(operator, left, right);
+            /// A number of floating point as text, with so many digits behind the point.
+            __fp_text(number, digits);
+            /// A text as a number of floating point.
+            __fp_of(text);
         }
     };
 }

@@ -68,6 +68,8 @@ pub enum Op {
     Abort,
     /// Raises an error.
     Error,
+    /// Sends a signal to the current thread.
+    Signal,
     /// The probe's point.
     Point(Point),
     /// A function that only user space has.

@@ -15,6 +15,7 @@ pub const PROBE_READ_USER: u32 = 112;
 pub const PROBE_READ_KERNEL: u32 = 113;
 pub const PROBE_READ_USER_STR: u32 = 114;
 pub const PROBE_READ_KERNEL_STR: u32 = 115;
+pub const SEND_SIGNAL_THREAD: u32 = 117;
 pub const JIFFIES64: u32 = 118;
 pub const RINGBUF_OUTPUT: u32 = 130;
 pub const RINGBUF_RESERVE: u32 = 131;

@@ -36,6 +36,13 @@ impl Builder<'_, '_> {
                 (_, Some(Intrinsic { op: Op::Known(known), params: [], .. })) if args.is_empty() => {
                     return self.known(*known, span);
                 }
+                (_, Some(found)) if found.op == Op::Signal && !self.cx.options.guru => {
+                    return self.refuse(
+                        Diagnostic::error("check::guru", format!("{} needs -g", name.name))
+                            .label(name.span, "changes what the traced program does")
+                            .help("run the script with `tapster -g`"),
+                    );
+                }
                 (_, Some(found)) if found.params.len() == args.len() => {
                     let args: Vec<Expr> = args.iter().map(|arg| self.expr(arg)).collect();
                     ExprKind::Intrinsic(found, args)

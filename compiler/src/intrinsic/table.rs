@@ -60,6 +60,11 @@ const fn known(name: &'static str, result: Type, known: Known, doc: &'static str
     Intrinsic { name, params, result, shape, sides, effect: false, op, doc }
 }
 
+/// A function that does something and has no result.
+const fn action(name: &'static str, params: &'static [Type], sides: Sides, op: Op, doc: &'static str) -> Intrinsic {
+    Intrinsic { name, params, result: Type::Unknown, shape: Shape::None, sides, effect: true, op, doc }
+}
+
 const fn number(
     name: &'static str,
     memory: Memory,
@@ -178,46 +183,29 @@ pub const INTRINSICS: &[Intrinsic] = &[
     },
     fact("__function_address", Fact::FunctionAddress, 1, Sides::Kernel, "Where the probed function stands."),
     fact("__user_registers", Fact::UserRegisters, 1, Sides::Kernel, "Where the current process's registers are kept."),
-    Intrinsic {
-        name: "print_stack",
-        params: &[Type::String],
-        result: Type::Unknown,
-        shape: Shape::None,
-        sides: Sides::User,
-        effect: true,
-        op: Op::PrintStack,
-        doc: "Prints a backtrace(), a frame a line: address, symbol, offset, size and module.",
-    },
-    Intrinsic {
-        name: "exit",
-        params: &[],
-        result: Type::Unknown,
-        shape: Shape::None,
-        sides: Sides::Both,
-        effect: true,
-        op: Op::Exit,
-        doc: "Ends the session: the handler runs to its end, then the end probes do.",
-    },
-    Intrinsic {
-        name: "abort",
-        params: &[],
-        result: Type::Unknown,
-        shape: Shape::None,
-        sides: Sides::Both,
-        effect: true,
-        op: Op::Abort,
-        doc: "Ends the session at once: the rest of the handler is not run.",
-    },
-    Intrinsic {
-        name: "error",
-        params: &[S],
-        result: Type::Unknown,
-        shape: Shape::None,
-        sides: Sides::Both,
-        effect: true,
-        op: Op::Error,
-        doc: "Raises a run-time error with this message.",
-    },
+    action(
+        "print_stack",
+        &[S],
+        Sides::User,
+        Op::PrintStack,
+        "Prints a backtrace(), a frame a line: address, symbol, offset, size and module.",
+    ),
+    action(
+        "exit",
+        &[],
+        Sides::Both,
+        Op::Exit,
+        "Ends the session: the handler runs to its end, then the end probes do.",
+    ),
+    action("abort", &[], Sides::Both, Op::Abort, "Ends the session at once: the rest of the handler is not run."),
+    action("error", &[S], Sides::Both, Op::Error, "Raises a run-time error with this message."),
+    action(
+        "raise",
+        &[N],
+        Sides::Kernel,
+        Op::Signal,
+        "Sends a signal to the current thread, which has it before it runs on; needs -g.",
+    ),
     number("kernel_char", KERNEL, (1, true), Fault::KernelCharFault, "The byte at an address of kernel memory."),
     number("kernel_short", KERNEL, (2, true), Fault::KernelShortFault, "Two bytes of kernel memory as a number."),
     number("kernel_int", KERNEL, (4, true), Fault::KernelIntFault, "Four bytes of kernel memory as a number."),
@@ -462,6 +450,9 @@ pub const INTRINSICS: &[Intrinsic] = &[
         "Writes a line of a level (0 to 7) into the kernel's log.",
     ),
     library(LibraryFn::mem_page_size, &[], N, false, "Bytes of a page of memory."),
+    library(LibraryFn::__fp, &[S, N, N], N, false, "Calculates with numbers of floating point."),
+    library(LibraryFn::__fp_text, &[N, N], S, false, "A number of floating point as text."),
+    library(LibraryFn::__fp_of, &[S], N, false, "A text as a number of floating point."),
     library(LibraryFn::__env_of, &[N, S], S, false, "A variable of the environment that a process was started with."),
     library(
         LibraryFn::__nth_word,

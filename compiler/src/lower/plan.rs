@@ -171,7 +171,7 @@ impl Needs {
             ExprKind::Intrinsic(intrinsic, _) => match intrinsic.op {
                 Op::Backtrace(_) => self.stacks = true,
                 Op::ReadText(_) | Op::ReadNumber(..) | Op::Exit | Op::Abort | Op::Error => self.control = true,
-                Op::Fact(..) | Op::Execname | Op::PrintStack | Op::Point(_) | Op::Library(_) => {}
+                Op::Fact(..) | Op::Execname | Op::PrintStack | Op::Signal | Op::Point(_) | Op::Library(_) => {}
                 Op::Known(_) | Op::Peek(..) | Op::PeekText(_) => {}
             },
             ExprKind::Load(load) if !load.direct => self.control = true,

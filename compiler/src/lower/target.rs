@@ -94,6 +94,9 @@ pub trait Target {
     /// `abort()`. The block being filled ends.
     fn abort(&mut self, code: &mut Code);
 
+    /// `raise()`.
+    fn signal(&mut self, code: &mut Code, number: Value);
+
     /// The probe's point.
     fn point(&mut self, code: &mut Code, point: Point) -> Text;
 

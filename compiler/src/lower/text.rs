@@ -127,7 +127,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Op::Execname | Op::ReadText(_) | Op::PeekText(_) | Op::Backtrace(_) | Op::Point(_) | Op::Known(_) => {
                 unreachable!("types were checked")
             }
-            Op::PrintStack | Op::Exit | Op::Abort | Op::Error => {
+            Op::PrintStack | Op::Exit | Op::Abort | Op::Error | Op::Signal => {
                 self.act(intrinsic, args, at);
                 self.code.k(0)
             }
@@ -159,6 +159,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
             | Op::Exit
             | Op::Abort
             | Op::Error
+            | Op::Signal
             | Op::Known(_) => {
                 unreachable!("types were checked")
             }
@@ -178,6 +179,10 @@ impl<T: Target> Lowerer<'_, '_, T> {
                 let size = self.size_of(&args[0]);
                 self.target.raise_text(&mut self.code, &message, size);
                 self.after_leaving();
+            }
+            Op::Signal => {
+                let number = self.long(&args[0]);
+                self.target.signal(&mut self.code, number);
             }
             Op::PrintStack => match self.text(&args[0]) {
                 Text::Stack(handle) => self.target.print_stack(&mut self.code, handle),

@@ -84,6 +84,10 @@ impl Target for User {
         code.ret(status::ABORTED);
     }
 
+    fn signal(&mut self, _: &mut Code, _: Value) {
+        unreachable!("{KERNEL_ONLY}")
+    }
+
     fn point(&mut self, code: &mut Code, point: Point) -> Text {
         let which = code.k(point as i64);
         let place = Addr::at(self.host(code, HostFn::point, &[which]));

@@ -13,6 +13,7 @@ use crate::load::LoadError;
 use crate::sys::{errno_name, link};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
 use tapster_compiler::image::{Attach, Moment, Program};
 
 /// What holds a program to a place, or to several that the kernel knows under one link.
@@ -36,6 +37,25 @@ pub struct Attached {
     places: usize,
     /// What the kernel refused and the session can do without: the place, and why.
     skipped: Vec<(String, String)>,
+}
+
+impl Drop for Attached {
+    /// Takes the programs away. The kernel has each caller wait for tens of milliseconds until nobody runs a uprobe or
+    /// kprobe any more, and many callers as long as one: a thousand links by themselves are a minute.
+    fn drop(&mut self) {
+        const FEW: usize = 8;
+        const CALLERS: usize = 64;
+        let mut links: Vec<Link> = self.held.drain(..).flatten().collect();
+        let (all, share) = (links.len(), links.len().div_ceil(CALLERS));
+        thread::scope(|scope| {
+            while all > FEW && links.len() > share {
+                let part = links.split_off(links.len() - share);
+                // Where there is no room for a thread, its part is dropped with it, here.
+                let _ = thread::Builder::new().spawn_scoped(scope, || drop(part));
+            }
+            links.clear();
+        });
+    }
 }
 
 impl Attached {

@@ -4,6 +4,7 @@
 //! files of SystemTap's tapset that the functions name.
 
 pub mod file;
+pub mod floating;
 pub mod largest;
 pub mod machine;
 pub mod number;
@@ -116,6 +117,9 @@ pub fn call<'a>(
         LibraryFn::pid2execname => owned(machine::name_of(args.long(0))),
         LibraryFn::HZ => Long(machine::ticks_per_second()),
         LibraryFn::get_loadavg_index => Long(machine::load_average(args.long(0))?),
+        LibraryFn::__fp => Long(floating::calculate(args.text(0), args.long(1), args.long(2))),
+        LibraryFn::__fp_text => owned(floating::text(args.long(0), args.long(1))),
+        LibraryFn::__fp_of => Long(floating::number(args.text(0))?),
         LibraryFn::mem_page_size => Long(machine::page_size()),
         LibraryFn::__env_of => owned(machine::environment(args.long(0), args.text(1))),
         LibraryFn::__nth_word => text(text::nth_word(args.text(0), args.long(1)).unwrap_or(args.text(2))),

@@ -223,6 +223,10 @@ impl Target for Kernel<'_> {
         self.leave(code);
     }
 
+    fn signal(&mut self, code: &mut Code, number: Value) {
+        self.helper(code, helper::SEND_SIGNAL_THREAD, &[number]);
+    }
+
     fn point(&mut self, code: &mut Code, point: Point) -> Text {
         self.point_text(code, point)
     }
