@@ -45,7 +45,8 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     }
     let machine = Machine::new();
     if let Goal::Dump(what) = options.goal {
-        let lines = tapster_compiler::dump::dump(what, &environment(options, &machine));
+        let option = |name: &str| machine.option(name);
+        let lines = tapster_compiler::dump::dump(what, &environment(options, &machine, &option));
         return shown(reporter, &lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
     let (name, text) = read(&options.source, reporter)?;
@@ -139,8 +140,13 @@ fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Faile
 }
 
 /// What texts are read with.
-fn environment<'a>(options: &'a Options, machine: &'a Machine) -> Environment<'a> {
+fn environment<'a>(
+    options: &'a Options,
+    machine: &'a Machine,
+    config: &'a dyn Fn(&str) -> Option<String>,
+) -> Environment<'a> {
     Environment {
+        config,
         args: &options.args,
         guru: options.guru,
         kernel_release: machine.release(),
@@ -157,7 +163,8 @@ fn parse_scripts(
     machine: &Machine,
     reporter: &Reporter,
 ) -> Result<Vec<ast::Script>, Failed> {
-    let environment = environment(options, machine);
+    let option = |name: &str| machine.option(name);
+    let environment = environment(options, machine, &option);
     let extras = tapset::read(&options.tapsets);
     let all = options.more.iter().fold(text.to_vec(), |all, more| [&all, more.as_bytes()].join(&b'\n'));
     let macros =

@@ -22,6 +22,7 @@ pub mod attach;
 pub mod binary;
 pub mod build;
 pub mod command;
+pub mod configuration;
 pub mod doctor;
 pub mod event;
 pub mod fault;

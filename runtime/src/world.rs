@@ -5,6 +5,7 @@
 
 use crate::binary;
 use crate::build;
+use crate::configuration::Configuration;
 use crate::privilege::{self, Denied};
 use crate::slab;
 use crate::sys::bpf::{self, ProgramKind, ProgramSpec};
@@ -32,6 +33,7 @@ pub struct Machine {
     modules: OnceCell<Option<Vec<String>>>,
     symbols: OnceCell<Option<String>>,
     events: OnceCell<Option<Vec<(String, String)>>>,
+    configuration: OnceCell<Configuration>,
 }
 
 /// A file and, behind it, the next one asked for: references into earlier files stay valid.
@@ -71,6 +73,11 @@ impl Machine {
     /// The machine, as if its kernel could do just this.
     pub fn with_features(features: Features) -> Machine {
         Machine { features: features.into(), ..Machine::default() }
+    }
+
+    /// What the kernel was configured with, by an option's name, as conditions of the preprocessor ask for it.
+    pub fn option(&self, name: &str) -> Option<String> {
+        self.configuration.get_or_init(|| Configuration::read(self.release())).get(name)
     }
 
     /// Whether this process may load and attach programs; says what it lacks.

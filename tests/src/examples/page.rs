@@ -6,22 +6,44 @@ use std::fmt::Write;
 use super::{Example, Outcome, Reached, booted};
 use crate::facts::Version;
 
-/// Reasons by what is said, and what they are called in the page.
-const REASONS: &[(&str, &str)] = &[
-    ("cannot be done in eBPF", "writes variables of the kernel or of a program, which eBPF cannot"),
-    ("embedded C", "has pieces of C"),
-    ("embedded code", "has pieces of C"),
-    ("no way to probe", "probes functions of the kernel, and there are no kprobes"),
-    ("no program", "traces a program that is not installed"),
-    ("debug", "asks for source files, lines or labels, which debuginfo alone tells"),
-    ("no module", "probes a module that is not there"),
-    ("not supported", "has a kind of probe point that is not supported"),
-    ("no kernel function", "probes a function that this kernel does not have any more"),
-    ("no tracepoint", "probes a tracepoint that this kernel does not have"),
-    ("unresolved", "calls a function that is not there"),
-    ("unknown operator", "uses a macro that is not there"),
-    ("identifier", "uses a probe alias that is not there"),
-    ("out of range", "is no script by itself: it wants arguments"),
+/// Who or what could have it otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Matter {
+    /// Nobody: eBPF runs no C and writes no memory of others.
+    OutOfReach,
+    /// The machine: what is to be probed is not there.
+    Machine,
+    /// We.
+    Ours,
+}
+use Matter::{Machine, Ours, OutOfReach};
+
+/// Reasons by what is said, what they are called in the page, and whose matter they are.
+const REASONS: &[(&str, &str, Matter)] = &[
+    ("cannot be done in eBPF", "writes variables of the kernel or of a program, which eBPF cannot", OutOfReach),
+    ("embedded C", "has pieces of C", OutOfReach),
+    ("embedded code", "has pieces of C", OutOfReach),
+    ("switch_file", "calls a function of SystemTap's guru mode that is C", OutOfReach),
+    ("no way to probe", "probes functions of the kernel, and there are no kprobes", Machine),
+    ("no probes found", "probes functions of the kernel, and there are no kprobes", Machine),
+    ("no program", "traces a program that is not installed", Machine),
+    ("interpreters", "traces a program that is not installed", Machine),
+    ("identifier 'glib'", "traces a program that is not installed", Machine),
+    ("debug", "asks for source files, lines or labels, which debuginfo alone tells", Machine),
+    ("similar: function, trace", "asks for source files, lines or labels, which debuginfo alone tells", Machine),
+    ("no module", "probes a module that is not there", Machine),
+    ("has no modules", "probes a module that is not there", Machine),
+    ("no function of", "probes a function that this version of a program does not have", Machine),
+    ("by way of its PLT", "probes a function that this version of a program does not have", Machine),
+    ("no kernel function", "probes a function that this kernel does not have any more", Machine),
+    ("unable to find", "reads something that this kernel does not have any more", Machine),
+    ("no tracepoint", "probes a tracepoint that this kernel does not have", Machine),
+    ("out of range", "is no script by itself: it wants arguments", Machine),
+    ("expected literal", "is no script by itself: it wants arguments", Machine),
+    ("not supported", "has a kind of probe point that is not supported", Ours),
+    ("unresolved", "calls a function that is not there", Ours),
+    ("unknown operator", "uses a macro that is not there", Ours),
+    ("identifier", "uses a probe alias that is not there", Ours),
 ];
 
 /// Stands where nobody has tried.
@@ -95,6 +117,27 @@ impl Page {
             let there = if is_tried { count(1).to_string() } else { UNTRIED.into() };
             line(page, format_args!("| {what} | {} | {there} |", count(0)));
         }
+        let out_of_reach = |nth: usize| self.stopped_by(nth, OutOfReach).to_string();
+        line(page, format_args!("| need C or write memory of others | {} | {} |", out_of_reach(0), out_of_reach(1)));
+        let missing = |nth: usize| self.stopped_by(nth, Machine).to_string();
+        line(page, format_args!("| find nothing to probe there | {} | {} |", missing(0), missing(1)));
+        for (what, least) in [("are accepted", Reached::Accepted), ("run to their end", Reached::Silent)] {
+            let share = |nth: usize| self.share(nth, least);
+            line(page, format_args!("| of all others, {what} | {} % | {} % |", share(0), share(1)));
+        }
+    }
+
+    /// How many scripts are not accepted for a reason of this kind.
+    fn stopped_by(&self, nth: usize, matter: Matter) -> usize {
+        let stopped = self.0.values().map(|outcomes| &outcomes[nth]).filter(|one| one.reached < Reached::Accepted);
+        stopped.filter(|one| reason(&one.why).1 == matter).count()
+    }
+
+    /// Of those that could be accepted there, how many in a hundred come so far.
+    fn share(&self, nth: usize, least: Reached) -> usize {
+        let come = self.0.values().filter(|outcomes| outcomes[nth].reached >= least).count();
+        let could = self.0.len() - self.stopped_by(nth, OutOfReach) - self.stopped_by(nth, Machine);
+        100 * come / could.max(1)
     }
 
     /// Why scripts are accepted by neither kernel: what is said by the one that they come furthest on.
@@ -103,7 +146,7 @@ impl Page {
         for [here, there] in self.0.values() {
             if here.reached.max(there.reached) < Reached::Accepted {
                 let nearer = if here.reached > there.reached { here } else { there };
-                *scripts.entry(reason(&nearer.why)).or_default() += 1;
+                *scripts.entry(reason(&nearer.why).0).or_default() += 1;
             }
         }
         let mut reasons: Vec<(&str, usize)> = scripts.into_iter().collect();
@@ -134,8 +177,10 @@ fn row(line: &str) -> Option<(String, [Outcome; 2])> {
     Some((name.to_owned(), [outcome(words[0])?, outcome(words[1])?]))
 }
 
-fn reason(why: &str) -> &'static str {
-    REASONS.iter().find(|(said, _)| why.contains(said)).map_or("does not for another reason", |(_, reason)| reason)
+/// What a reason is called, and whose matter it is.
+fn reason(why: &str) -> (&'static str, Matter) {
+    let known = REASONS.iter().find(|(said, ..)| why.contains(said));
+    known.map_or(("does not for another reason", Ours), |(_, called, matter)| (*called, *matter))
 }
 
 fn line(page: &mut String, text: core::fmt::Arguments) {
