@@ -4,13 +4,19 @@ use crate::facts::{Fact, Rung};
 use crate::job::Env;
 
 pub mod disassembly;
+pub mod disk;
 pub mod ending;
 pub mod judge;
+pub mod kills;
 pub mod load;
+pub mod oneliners;
 pub mod oom;
+pub mod order;
 pub mod reclaim;
+pub mod records;
 pub mod roots;
 pub mod scripts;
+pub mod shrink;
 
 /// One of them.
 #[derive(Debug)]
@@ -61,10 +67,42 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario { name: "oom/reports_are_rationed", needs: &[Fact::Live], rungs: &[], run: oom::reports_are_rationed },
     Scenario {
+        name: "oom/of_a_whole_group_as_the_kernel_says",
+        needs: &[Fact::Live, Fact::Small],
+        rungs: &[],
+        run: kills::of_a_whole_group,
+    },
+    Scenario { name: "oom/machines_read_the_same", needs: &[Fact::Live], rungs: &[], run: kills::for_machines },
+    Scenario {
         name: "scripts/reclaim_is_that_of_memory_stat",
         needs: &[Fact::Live, Fact::Modules, Fact::Small],
         rungs: &[],
         run: reclaim::of_a_cgroup,
+    },
+    Scenario { name: "scripts/one_liners_name_who", needs: &[Fact::Live], rungs: &[], run: oneliners::all },
+    Scenario {
+        name: "scripts/one_liners_of_little_memory",
+        needs: &[Fact::Live, Fact::Modules, Fact::Small],
+        rungs: &[],
+        run: oneliners::of_little_memory,
+    },
+    Scenario {
+        name: "scripts/biolatency_counts_requests",
+        needs: &[Fact::Live, Fact::Modules],
+        rungs: &[],
+        run: oneliners::requests_of_a_disk,
+    },
+    Scenario {
+        name: "scripts/shrinkers_know_a_file_system",
+        needs: &[Fact::Live, Fact::Modules, Fact::Small],
+        rungs: &[],
+        run: shrink::of_a_file_system,
+    },
+    Scenario {
+        name: "scripts/why_order_is_that_of_vmstat",
+        needs: &[Fact::Live, Fact::Small],
+        rungs: &[],
+        run: order::of_scattered_memory,
     },
     Scenario {
         name: "process/replaced_programs_are_named",

@@ -1,33 +1,46 @@
 //! Keeps objects of the kernel, or only takes and gives them back: `leak keep|churn ITEMS SECONDS [KIND]`.
 //!
-//! `keep` makes so many and holds them, `churn` makes and removes one so often; both then stay for so many seconds. Kinds:
-//! `epoll` (items of one epoll instance, the default), `pipes` (kept with a byte in each), `keys` (in the keyring of the process), and, only to be
-//! churned, `packets` (sent through the loopback device and received).
+//! `keep` makes so many and holds them, `churn` makes and removes one so often; both then say `kept` on standard error and
+//! stay for so many seconds. Kinds: `epoll` (items of one epoll instance, the default), `pipes` (kept with a byte in each),
+//! `keys` (in the keyring of the process); only to be kept: `files` (made in the current folder, closed and opened again);
+//! only to be churned: `packets` (sent through the loopback device and received), `connections` (to port 9 of this machine,
+//! where nobody listens), `crowd` (connections to somebody who takes none).
 #![expect(clippy::print_stderr, reason = "a program for terminals and pipes")]
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io::{self, Write};
-use std::net::UdpSocket;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::process::ExitCode;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |nth: usize| arguments.get(nth).and_then(|text| text.parse::<u64>().ok());
     let (Some(how), Some(items), Some(seconds)) = (arguments.first(), number(1), number(2)) else {
-        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|packets]");
+        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|files|packets|connections|crowd]");
         return ExitCode::FAILURE;
     };
     let kind = arguments.get(3).map_or("epoll", String::as_str);
-    let stay = || sleep(Duration::from_secs(seconds));
+    let stay = || {
+        eprintln!("kept");
+        sleep(Duration::from_secs(seconds));
+    };
     let done = match (how.as_str(), kind) {
         ("keep", "epoll") => keep_items(items).map(|_held| stay()),
         ("keep", "pipes") => keep_pipes(items).map(|_held| stay()),
         ("keep", "keys") => keep_keys(items).map(|()| stay()),
+        ("keep", "files") => keep_files(items).map(|_held| stay()),
         ("churn", "epoll") => churn_items(items).map(|()| stay()),
         ("churn", "pipes") => (0..items).try_for_each(|_| io::pipe().map(drop)).map(|()| stay()),
+        ("churn", "connections") => {
+            (0..items).for_each(|_| drop(TcpStream::connect("127.0.0.1:9")));
+            stay();
+            Ok(())
+        }
+        ("churn", "crowd") => crowd(items).map(|_waiting| stay()),
         ("churn", "packets") => churn_packets(items).map(|()| stay()),
         _ => Err(io::Error::other(format!("cannot {how} {kind}"))),
     };
@@ -83,6 +96,14 @@ fn keep_keys(keys: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Closed first: it is then that the kernel puts a name on the list of those that it may forget.
+fn keep_files(files: u64) -> io::Result<Vec<File>> {
+    raise_limit(files + 64)?;
+    let name = |file| format!("f{file}");
+    (0..files).try_for_each(|file| File::create(name(file)).map(drop))?;
+    (0..files).map(|file| File::open(name(file))).collect()
+}
+
 fn churn_items(items: u64) -> io::Result<()> {
     let epoll = epoll()?;
     let watched = eventfd()?;
@@ -101,6 +122,19 @@ fn churn_packets(packets: u64) -> io::Result<()> {
         to.recv(&mut packet)?;
     }
     Ok(())
+}
+
+/// Who comes when the queue is full gets no answer, and asks again after a second.
+fn crowd(connections: u64) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    // SAFETY: takes numbers only; the socket is open.
+    checked(unsafe { libc::listen(listener.as_raw_fd(), 0) })?;
+    let address = listener.local_addr()?;
+    // Their threads end with the program.
+    (0..connections).for_each(|_| {
+        drop(thread::spawn(move || TcpStream::connect(address).map(|held| (held, sleep(Duration::MAX)))))
+    });
+    Ok(listener)
 }
 
 fn raise_limit(files: u64) -> io::Result<()> {

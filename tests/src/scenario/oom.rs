@@ -20,7 +20,7 @@ const TOLERANCE: u64 = 1 << 20;
 /// A cgroup at its limit: its path, its limit and what it holds are named, the victim is measured before it dies.
 pub fn of_a_cgroup(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let group = Group::new(48)?;
-    let told = strike(env, &[group.eat(env, 100)])?;
+    let told = strike(env, &[], &[group.eat(env, 100)])?;
     let [report] = told.reports.as_slice() else { return Err(told.transcript("one report is due")) };
     let kernel = told.kernel.as_str();
     let check = || -> Result<(), String> {
@@ -39,7 +39,7 @@ pub fn of_a_cgroup(env: &Env, _: Option<Rung>) -> Result<(), String> {
 pub fn of_the_machine(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let mut eat = env.bare(&env.helpers.join("eat"));
     eat.arg("4000");
-    let told = strike(env, &[eat])?;
+    let told = strike(env, &[], &[eat])?;
     let [report] = told.reports.as_slice() else { return Err(told.transcript("one report is due")) };
     let kernel = told.kernel.as_str();
     let pages = |names: &[&str]| names.iter().map(|name| number(kernel, name)).sum::<Result<u64, String>>();
@@ -76,7 +76,7 @@ pub fn of_the_machine(env: &Env, _: Option<Rung>) -> Result<(), String> {
 pub fn reports_are_rationed(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let group = Group::new(8)?;
     let meals: Vec<Command> = (0..15).map(|_| group.eat(env, 30)).collect();
-    let told = strike(env, &meals)?;
+    let told = strike(env, &[], &meals)?;
     let hidden = between(&told.end, "\n", " more kills were not shown").map_err(|why| told.transcript(&why))?.trim();
     match (told.reports.len(), hidden) {
         (12, "3") => Ok(()),
@@ -85,7 +85,7 @@ pub fn reports_are_rationed(env: &Env, _: Option<Rung>) -> Result<(), String> {
 }
 
 /// Whom the kernel killed, with how much memory, and what was asked for.
-fn victim(report: &str, kernel: &str) -> Result<(), String> {
+pub(super) fn victim(report: &str, kernel: &str) -> Result<(), String> {
     let killed = between(report, "  killed  ", "\n")?;
     same("victim", between(killed, "(pid ", ",")?, between(kernel, "Killed process ", " ")?)?;
     for (ours, theirs) in
@@ -109,44 +109,66 @@ fn victim(report: &str, kernel: &str) -> Result<(), String> {
 }
 
 /// What was said of kills.
-struct Told {
-    reports: Vec<String>,
-    end: String,
-    kernel: String,
+pub(super) struct Told {
+    pub reports: Vec<String>,
+    pub end: String,
+    /// All that the script printed.
+    pub stdout: String,
+    pub kernel: String,
 }
 
 impl Told {
-    fn transcript(&self, why: &str) -> String {
-        format!("{why}\n--- reports\n{}{}\n--- kernel\n{}", self.reports.join(""), self.end, self.kernel)
+    pub fn transcript(&self, why: &str) -> String {
+        format!("{why}\n--- the script\n{}\n--- kernel\n{}", self.stdout, self.kernel)
+    }
+}
+
+/// The script at work, and the kernel's log meanwhile.
+pub(super) struct Watch {
+    log: Log,
+    running: Running,
+}
+
+impl Watch {
+    pub fn start(env: &Env, options: &[&str]) -> Result<Watch, String> {
+        let log = Log::from_now()?;
+        let mut command = env.command();
+        command.arg("-v").args(options).arg(script("oom-report.stp")?);
+        let running = Running::start(&mut command).map_err(|e| format!("tapster: {e}"))?;
+        let (running, _) = running.until_line("attached", env.seconds(20))?;
+        Ok(Watch { log, running })
+    }
+
+    pub fn end(mut self, env: &Env) -> Result<Told, String> {
+        self.running.signal(libc::SIGINT);
+        let printed = self.running.finish(env.seconds(20))?;
+        if printed.exit != 0 {
+            return Err(printed.transcript());
+        }
+        let stdout = printed.stdout;
+        let (all, end) = stdout.rfind("\n  free blocks ").map_or((stdout.as_str(), ""), |at| {
+            let line = stdout[at + 1..].find('\n').map_or(stdout.len(), |length| at + 1 + length);
+            stdout.split_at(line)
+        });
+        let reports = all.split("\nOUT OF MEMORY").skip(1).map(str::to_owned).collect();
+        Ok(Told { reports, end: end.to_owned(), kernel: self.log.read()?, stdout })
     }
 }
 
 /// Runs the script while these commands are killed.
-fn strike(env: &Env, meals: &[Command]) -> Result<Told, String> {
-    let mut log = Log::from_now()?;
-    let mut command = env.command();
-    command.arg("-v").arg(script("oom-report.stp")?);
-    let running = Running::start(&mut command).map_err(|e| format!("tapster: {e}"))?;
-    let (running, _) = running.until_line("attached", env.seconds(20))?;
+pub(super) fn strike(env: &Env, options: &[&str], meals: &[Command]) -> Result<Told, String> {
+    let watch = Watch::start(env, options)?;
     for meal in meals {
         let mut again = Command::new(meal.get_program());
-        let eating = Running::start(again.args(meal.get_args())).map_err(|e| format!("eat: {e}"))?;
-        let ended = eating.finish(env.seconds(40))?;
-        if ended.exit != -libc::SIGKILL {
-            return Err(format!("eat was not killed: {}", ended.transcript()));
-        }
+        killed(Running::start(again.args(meal.get_args())).map_err(|e| format!("eat: {e}"))?, env)?;
     }
-    running.signal(libc::SIGINT);
-    let printed = running.finish(env.seconds(20))?;
-    if printed.exit != 0 {
-        return Err(printed.transcript());
-    }
-    let (all, end) = printed.stdout.rfind("\n  free blocks ").map_or((printed.stdout.as_str(), ""), |at| {
-        let line = printed.stdout[at + 1..].find('\n').map_or(printed.stdout.len(), |length| at + 1 + length);
-        printed.stdout.split_at(line)
-    });
-    let reports = all.split("\nOUT OF MEMORY").skip(1).map(str::to_owned).collect();
-    Ok(Told { reports, end: end.to_owned(), kernel: log.read()? })
+    watch.end(env)
+}
+
+/// Waits until it was.
+pub(super) fn killed(eating: Running, env: &Env) -> Result<(), String> {
+    let ended = eating.finish(env.seconds(60))?;
+    if ended.exit == -libc::SIGKILL { Ok(()) } else { Err(format!("eat was not killed: {}", ended.transcript())) }
 }
 
 /// A memory cgroup of our own, gone when dropped.
@@ -163,11 +185,21 @@ impl Group {
         Ok(group)
     }
 
+    /// Whoever of the group is killed, all of it dies.
+    pub fn dies_as_one(&self) -> Result<(), String> {
+        fs::write(self.0.join("memory.oom.group"), "1").map_err(|e| format!("memory.oom.group: {e}"))
+    }
+
     /// Eats in the group.
     pub fn eat(&self, env: &Env, mib: u64) -> Command {
+        self.eat_for(env, mib, 0)
+    }
+
+    /// And holds it for so many seconds.
+    pub fn eat_for(&self, env: &Env, mib: u64, seconds: u64) -> Command {
         let mut shell = Command::new("/bin/sh");
         let eat = env.helpers.join("eat");
-        let line = format!("echo $$ > {}/cgroup.procs && exec {} {mib}", self.0.display(), eat.display());
+        let line = format!("echo $$ > {}/cgroup.procs && exec {} {mib} {seconds}", self.0.display(), eat.display());
         shell.arg("-c").arg(line);
         shell
     }
@@ -274,11 +306,11 @@ pub fn size(text: &str) -> Result<u64, String> {
     Ok((number * f64::from(1_u32 << (10 * unit))) as u64)
 }
 
-fn same(what: &str, ours: &str, theirs: &str) -> Result<(), String> {
+pub(super) fn same(what: &str, ours: &str, theirs: &str) -> Result<(), String> {
     if ours == theirs { Ok(()) } else { Err(format!("{what}: `{ours}`, the kernel says `{theirs}`")) }
 }
 
-fn near(what: &str, ours: u64, theirs: u64) -> Result<(), String> {
+pub(super) fn near(what: &str, ours: u64, theirs: u64) -> Result<(), String> {
     let close = ours.abs_diff(theirs) <= TOLERANCE;
     if close { Ok(()) } else { Err(format!("{what}: {ours} bytes, the kernel says {theirs}")) }
 }
