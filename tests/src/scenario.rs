@@ -79,7 +79,14 @@ pub const ALL: &[Scenario] = &[
         rungs: &[],
         run: reclaim::of_a_cgroup,
     },
-    Scenario { name: "scripts/one_liners_name_who", needs: &[Fact::Live], rungs: &[], run: oneliners::all },
+    Scenario {
+        name: "scripts/one_liners_of_processes",
+        needs: &[Fact::Live],
+        rungs: &[],
+        run: oneliners::of_processes,
+    },
+    Scenario { name: "scripts/one_liners_of_memory", needs: &[Fact::Live], rungs: &[], run: oneliners::of_memory },
+    Scenario { name: "scripts/one_liners_of_the_rest", needs: &[Fact::Live], rungs: &[], run: oneliners::of_the_rest },
     Scenario {
         name: "scripts/one_liners_of_little_memory",
         needs: &[Fact::Live, Fact::Modules, Fact::Small],

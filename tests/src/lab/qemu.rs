@@ -33,7 +33,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        let (silence, limit) = (Duration::from_secs(120), Duration::from_secs(900));
+        let (silence, limit) = (Duration::from_secs(240), Duration::from_secs(900));
         Options { memory: 1024, cpus: 2, icount: false, silence, limit, append: String::new() }
     }
 }
