@@ -11,7 +11,7 @@ pub mod walk;
 pub use types::{Shape, Type};
 
 use crate::host::{Extractor, Sort};
-use crate::image::{Attach, Format, ServedFile};
+use crate::image::{Attach, Counted, Format, ServedFile};
 use crate::intrinsic::{Intrinsic, Memory};
 use crate::kernel::btf::TypeId;
 use crate::regex::Pattern;
@@ -392,6 +392,8 @@ pub enum ArgSource {
     Task,
     /// What is reached from the current task by pointers at these offsets; 0 where one leads nowhere.
     Reach(Vec<u32>),
+    /// What this CPU has counted of an event.
+    Counter(Counted),
     /// The slab cache of the object at that address, by the kfunc with this BTF id.
     CacheOf(Box<ArgSource>, TypeId),
 }

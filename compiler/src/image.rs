@@ -8,7 +8,7 @@ mod attach;
 pub use crate::bpf::Insn;
 pub use crate::bpf::btf_writer::{FuncInfo, LineInfo};
 use crate::native::code::NativeCode;
-pub use attach::{Attach, Moment, PerfEvent, Rate, UprobePlace, Uprobes, Watched, function_in};
+pub use attach::{Attach, Counted, Moment, NetfilterHook, PerfEvent, Rate, UprobePlace, Uprobes, Watched, function_in};
 use tapster_lang::Span;
 use tapster_runtime_ebpf::aggregate;
 
@@ -79,6 +79,7 @@ pub struct Map {
 pub enum MapKind {
     Hash = 1,
     Array = 2,
+    PerfEventArray = 4,
     PercpuHash = 5,
     PercpuArray = 6,
     LruHash = 9,
@@ -105,6 +106,8 @@ pub enum MapRole {
     Events,
     /// Working memory of one program, one value a CPU.
     Scratch,
+    /// What an event was counted to, by CPU; the loader knows how many there are.
+    Counter(Counted),
     /// What kernel handlers only read ([`Image::constants`]): read-only for them (`BPF_F_RDONLY_PROG`), and frozen.
     Constants,
 }

@@ -7,6 +7,7 @@ mod assemble;
 pub mod bpf;
 pub mod check;
 pub mod compile;
+mod counter;
 pub mod dump;
 pub mod elf;
 pub mod emit;

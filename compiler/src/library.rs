@@ -40,6 +40,7 @@ pub fn complete(
     let environment = Environment { user_script: false, ..*environment };
     let mut taken: HashSet<u16> = HashSet::new();
     let mut calls = crate::syscall::Made::default();
+    let mut counters = crate::counter::Made::default();
     let mut looked_at = 0;
     while looked_at < scripts.len() {
         let own = defined(&scripts[..]);
@@ -56,6 +57,10 @@ pub fn complete(
         }
         if let Some(text) = calls.text(&scripts[looked_at]) {
             let id = sources.add_bytes("tapset/syscall", text.as_bytes());
+            scripts.push(parse(id, sources, &environment, macros)?.script);
+        }
+        if let Some(text) = counters.text(&scripts[looked_at]) {
+            let id = sources.add_bytes("tapset/counter", text.as_bytes());
             scripts.push(parse(id, sources, &environment, macros)?.script);
         }
         looked_at += 1;

@@ -9,6 +9,7 @@ pub const GET_SMP_PROCESSOR_ID: u32 = 8;
 pub const GET_CURRENT_PID_TGID: u32 = 14;
 pub const GET_CURRENT_UID_GID: u32 = 15;
 pub const GET_CURRENT_COMM: u32 = 16;
+pub const PERF_EVENT_READ: u32 = 22;
 pub const GET_CURRENT_TASK: u32 = 35;
 pub const GET_STACK: u32 = 67;
 pub const PROBE_READ_USER: u32 = 112;

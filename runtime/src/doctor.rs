@@ -8,7 +8,7 @@ use crate::sys::perf::{self, UPROBE_TYPE};
 use crate::sys::process::{Capability, has_capability};
 use crate::world::Machine;
 use std::{fs, io};
-use tapster_compiler::image::{MapKind, PerfEvent, Rate};
+use tapster_compiler::image::{Counted, MapKind, PerfEvent, Rate};
 use tapster_compiler::kernel::btf::{Btf, Kind};
 use tapster_compiler::world::{KernelType, Refusal, Rung, World};
 
@@ -279,7 +279,7 @@ fn map(kind: MapKind, bytes: u32) -> Result<(), Refusal> {
 }
 
 fn samples(kind: u32, config: u64) -> Result<(), Refusal> {
-    let event = PerfEvent { kind, config, rate: Rate::Frequency(1) };
+    let event = PerfEvent { event: Counted { kind, config }, rate: Rate::Frequency(1) };
     perf::open_counter(&event, 0).map(drop).map_err(|error| io_refusal(&error))
 }
 

@@ -6,11 +6,14 @@
 use crate::privilege::{self, Denied};
 use crate::sys::bpf::{self, DebugInfo, Map, MapSpec, ProgramKind, ProgramSpec, Refused};
 use crate::sys::memory::StateBlock;
-use crate::sys::{btf, errno_name};
+use crate::sys::{btf, errno_name, perf};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use tapster_compiler::image::{Attach, Image, MapKind, MapRole, Moment, Program};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use tapster_compiler::image::{Attach, Counted, Image, MapKind, MapRole, Moment, Program};
 use tapster_runtime_ebpf::constants;
+
+/// What to do where an event is not counted.
+pub const NO_SUCH_EVENTS: &str = "this machine does not count such events; virtual ones often have perf.sw.* alone";
 
 /// Why an image could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,12 @@ pub enum LoadError {
     /// A ring buffer.
     #[error("cannot read the ring buffer {name}")]
     Ring { name: String, source: aya::maps::MapError },
+    /// An event that `@perf` reads.
+    #[error(
+        "cannot count perf events of type {kind}, config {config} ({}): {NO_SUCH_EVENTS}",
+        errno_name(.source)
+    )]
+    Counter { kind: u32, config: u64, source: io::Error },
     /// Our BTF.
     #[error("internal error: the kernel refuses the BTF of the programs ({})", errno_name(.source))]
     Btf { source: io::Error },
@@ -127,8 +136,10 @@ pub fn descriptors(image: &Image) -> usize {
 
 /// Loads an image.
 pub fn load(image: &Image) -> Result<Loaded, LoadError> {
-    let cpus = if image.maps.iter().any(|map| is_per_cpu(map.kind)) { possible_cpus()? } else { 1 };
+    let asks = |map: &tapster_compiler::image::Map| is_per_cpu(map.kind) || map.kind == MapKind::PerfEventArray;
+    let cpus = if image.maps.iter().any(asks) { possible_cpus()? } else { 1 };
     let maps: Vec<Map> = image.maps.iter().map(|map| create_map(map, cpus)).collect::<Result<_, _>>()?;
+    start_counters(image, &maps)?;
     fill_constants(image, &maps, cpus).map_err(|source| LoadError::Constants { source })?;
     let state = state_block(image, &maps)?;
     let btf = if image.programs.is_empty() || image.btf.is_empty() { None } else { Some(load_btf(&image.btf)?) };
@@ -152,7 +163,7 @@ fn create_map(map: &tapster_compiler::image::Map, cpus: usize) -> Result<Map, Lo
         kind: map.kind as u32,
         key_size: map.key_size,
         value_size: map.value_size,
-        max_entries: map.max_entries,
+        max_entries: if map.kind == MapKind::PerfEventArray { cpus as u32 } else { map.max_entries },
         flags: match map.role {
             MapRole::Constants => bpf::READ_ONLY_FOR_PROGRAMS,
             _ if map.mmapable => bpf::MMAPABLE,
@@ -180,6 +191,23 @@ fn create_map(map: &tapster_compiler::image::Map, cpus: usize) -> Result<Map, Lo
             source,
         })
     })
+}
+
+/// Has each CPU count what is read; the maps hold the counters.
+fn start_counters(image: &Image, maps: &[Map]) -> Result<(), LoadError> {
+    for (spec, map) in image.maps.iter().zip(maps) {
+        let MapRole::Counter(event) = spec.role else { continue };
+        let cpus = aya::util::online_cpus().map_err(|(path, source)| LoadError::Cpus { path, source })?;
+        for cpu in cpus {
+            let count = || {
+                let counter = perf::open_counting(event, cpu)?;
+                map.update(&cpu.to_ne_bytes(), &counter.as_raw_fd().to_ne_bytes(), 0)
+            };
+            let Counted { kind, config } = event;
+            count().map_err(|source| LoadError::Counter { kind, config, source })?;
+        }
+    }
+    Ok(())
 }
 
 /// Says who forbids it where the error is EPERM, and what else went wrong otherwise.
@@ -276,6 +304,7 @@ fn kind(attach: &Attach) -> ProgramKind {
         Attach::Uprobe(uprobes) if uprobes.multi => ProgramKind::UprobeMulti,
         Attach::Uprobe(_) => ProgramKind::Kprobe,
         Attach::Perf(_) | Attach::Breakpoint { .. } => ProgramKind::PerfEvent,
+        Attach::Netfilter(_) => ProgramKind::Netfilter,
     }
 }
 
@@ -286,7 +315,6 @@ fn patched(program: &Program, maps: &[Map]) -> Vec<u64> {
     const MAP_VALUE: u8 = 2;
     let mut insns = program.insns.clone();
     for reference in &program.map_refs {
-        use std::os::fd::AsRawFd;
         let insn = &mut insns[reference.insn as usize];
         let source = if reference.value { MAP_VALUE } else { MAP_FD };
         insn.regs = insn.regs & 0xf | source << 4;

@@ -5,6 +5,7 @@
 use super::alias::{Aliases, Decided, Expanded};
 use super::builder::Builder;
 use super::context::Context;
+use super::counter;
 use super::entry::{Entry, Kept};
 use super::instance::Instances;
 use super::names::Names;
@@ -36,9 +37,10 @@ pub fn build(scripts: &[Script], names: &Names, program: &mut Program, resolver:
 }
 
 fn build_once(scripts: &[Script], names: &Names, program: &mut Program, resolver: &mut Resolver, cx: &mut Context) {
+    let aliases = Aliases::new(scripts);
+    counter::declare(scripts, &aliases, resolver, cx);
     let mut instances = Instances::new(names, &program.functions);
     functions(names, program, resolver, cx, &mut instances);
-    let aliases = Aliases::new(scripts);
     for (file, script) in scripts.iter().enumerate() {
         for item in &script.items {
             let Item::Probe(probe) = item else { continue };
@@ -72,7 +74,8 @@ fn functions(
     cx: &mut Context,
     instances: &mut Instances,
 ) {
-    let mut builder = Builder::new(program, cx, resolver.btf, names, &mut resolver.notes, instances);
+    let mut builder =
+        Builder::new(program, cx, resolver.btf, names, (&mut resolver.notes, &resolver.counters), instances);
     builder.other_functions();
 }
 
@@ -110,7 +113,7 @@ pub(super) fn handler(
         file: *file,
         site: Some(site),
         entry: Entry::new(core::mem::take(kept)),
-        ..Builder::new(program, cx, resolver.btf, names, &mut resolver.notes, instances)
+        ..Builder::new(program, cx, resolver.btf, names, (&mut resolver.notes, &resolver.counters), instances)
     };
     let mut body: Vec<Stmt> = site.context.guard.iter().map(unless).collect();
     if let Some(once) = &site.context.once {

@@ -121,6 +121,7 @@ impl Builder<'_, '_> {
             Ast::Operator(name, args) if matches!(name.name.as_str(), "@enum" | "@const") => {
                 return self.constant(name, args, e.span);
             }
+            Ast::Operator(name, args) if name.name == "@perf" => return self.counter(&args[0], e.span),
             Ast::Operator(name, _) => {
                 return self.refuse(unsupported(&format!("`{}` operators", name.name), name.span));
             }

@@ -5,8 +5,10 @@ use super::entry::Entry;
 use super::instance::Instances;
 use super::names::Names;
 use crate::hir::{Handler, Program, Stmt};
+use crate::image::Counted;
 use crate::kernel::btf::{Btf, TypeId};
 use crate::probe::Site;
+use std::collections::BTreeMap;
 
 /// Builds one handler.
 pub struct Builder<'b, 'a> {
@@ -21,6 +23,8 @@ pub struct Builder<'b, 'a> {
     /// Where the probe stands; a function stands nowhere.
     pub(super) site: Option<&'b Site>,
     pub(super) notes: &'b mut Vec<String>,
+    /// Events that are counted, by name.
+    pub(super) counters: &'b BTreeMap<String, Counted>,
     pub(super) handler: Handler,
     /// Loops around the statement being built.
     pub(super) loops: u32,
@@ -43,7 +47,7 @@ impl<'b, 'a> Builder<'b, 'a> {
         cx: &'b mut Context<'a>,
         btf: Option<&'b Btf<'b>>,
         names: &'b Names<'b>,
-        notes: &'b mut Vec<String>,
+        (notes, counters): (&'b mut Vec<String>, &'b BTreeMap<String, Counted>),
         instances: &'b mut Instances,
     ) -> Builder<'b, 'a> {
         Builder {
@@ -55,6 +59,7 @@ impl<'b, 'a> Builder<'b, 'a> {
             params: None,
             site: None,
             notes,
+            counters,
             handler: Handler::default(),
             loops: 0,
             entry: Entry::default(),

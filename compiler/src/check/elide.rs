@@ -80,7 +80,8 @@ fn empty_probes(program: &mut Program, round: &mut Round) {
     let before = program.probes.len();
     program.probes.retain(|probe| {
         let is_empty = probe.handler.body.is_empty();
-        if is_empty {
+        // A counter is named so that others read it.
+        if is_empty && !probe.point.contains(".counter(") {
             let first = probe.point.split(['.', '(']).next().unwrap_or_default();
             let warning = Diagnostic::warning("elide::probe", format!("Probe '{first}' has been elided"));
             round.warn(warning.label(probe.span, "does nothing"));

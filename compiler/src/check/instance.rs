@@ -182,7 +182,7 @@ impl Builder<'_, '_> {
             params: Some(function.params.len()),
             site: self.site.filter(|_| depends.probe),
             handler,
-            ..Builder::new(self.program, self.cx, self.btf, self.names, self.notes, self.instances)
+            ..Builder::new(self.program, self.cx, self.btf, self.names, (self.notes, self.counters), self.instances)
         };
         let body = builder.block(body);
         let (handler, returned) = (builder.handler, builder.returned);

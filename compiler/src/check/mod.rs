@@ -17,6 +17,7 @@ mod build_expr;
 mod builder;
 mod caches;
 mod context;
+mod counter;
 mod declare;
 mod defer;
 mod display;
@@ -30,6 +31,7 @@ mod modified;
 mod names;
 mod once;
 mod origin;
+mod packets;
 mod place;
 mod places;
 mod pointee;
@@ -113,6 +115,7 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     }
     if !cx.has_errors() {
         embedded(&mut program, &mut cx);
+        packets::packets(&mut program, &mut cx);
     }
     if cx.has_errors() {
         return Err(cx.diagnostics);
@@ -129,7 +132,8 @@ fn resolver<'a>(
     let target = Target { pid: options.target, own_pid: options.own_pid, program: options.program.clone() };
     let (attach, max_sites) = (options.attach, options.max_sites as usize);
     let (untyped, listing) = (&options.untyped, Listing::No);
-    Resolver { world, btf, attach, untyped, target, max_sites, listing, strings, served: Vec::new(), notes: Vec::new() }
+    let (served, counters, notes) = Default::default();
+    Resolver { world, btf, attach, untyped, target, max_sites, listing, strings, served, counters, notes }
 }
 
 /// Does what [`check`] does behind names, to a program that has them and types already: tests make such programs.

@@ -53,15 +53,35 @@ pub enum Attach {
         /// Reads as well as writes.
         on_reads: bool,
     },
+    /// Packets at a hook of the network: `BPF_PROG_TYPE_NETFILTER`. All of them are let pass.
+    Netfilter(NetfilterHook),
+}
+
+/// A hook of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetfilterHook {
+    /// `NFPROTO_*` of include/uapi/linux/netfilter.h.
+    pub family: u32,
+    /// `NF_INET_*` there.
+    pub hook: u32,
+    /// Hooks with smaller numbers come before.
+    pub priority: i32,
+}
+
+/// An event that each CPU counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// `type` of `struct perf_event_attr`.
+    pub kind: u32,
+    /// Its `config`.
+    pub config: u64,
 }
 
 /// An event that is counted, and how often the program is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PerfEvent {
-    /// `type` of `struct perf_event_attr`.
-    pub kind: u32,
-    /// Its `config`.
-    pub config: u64,
+    /// The event.
+    pub event: Counted,
     /// How often.
     pub rate: Rate,
 }
@@ -154,7 +174,11 @@ impl Attach {
                 format!("{}/{}", moment.of("kprobe.multi", "kretprobe.multi"), functions.join(","))
             }
             Attach::Uprobe(uprobes) => uprobes.section(),
-            Attach::Perf(PerfEvent { kind, config, .. }) => format!("perf_event/{kind}:{config}"),
+            Attach::Perf(PerfEvent { event: Counted { kind, config }, .. }) => format!("perf_event/{kind}:{config}"),
+            // libbpf's name has no more; the rest tells places apart.
+            Attach::Netfilter(NetfilterHook { family, hook, priority }) => {
+                format!("netfilter/{family}:{hook}:{priority}")
+            }
             Attach::Breakpoint { place: Watched::Symbol(name), .. } => format!("perf_event/{name}"),
             Attach::Breakpoint { place: Watched::Address(address), .. } => format!("perf_event/{address:#x}"),
         }

@@ -32,6 +32,9 @@ use user::User;
 
 pub use plan::{Plan, home_size, map_name};
 
+/// `NF_ACCEPT` of include/uapi/linux/netfilter.h: the packet goes on.
+const ACCEPT: i64 = 1;
+
 /// A program as Cranelift IR.
 #[derive(Debug)]
 pub struct Lowered {
@@ -103,6 +106,7 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
                     probe: number,
                     skip_frames: skip_frames(attach),
                     stops_programs: matches!(attach, Attach::Perf(_)),
+                    result: if matches!(attach, Attach::Netfilter(_)) { ACCEPT } else { 0 },
                 };
                 let facts = (facts, own);
                 let (handler, scratch) = kernel_handler(program, probe, &lowered.plan, &counting, facts, &mut context);

@@ -5,9 +5,9 @@ use super::constants::Constants;
 use crate::check::Options;
 use crate::hir::walk::{handler_mut, stmts_mut};
 use crate::hir::{
-    Arith, ExprKind, Global, Handler, Modify, Place, Program, Shape, Slot, StmtKind, Target, Type, reach,
+    ArgSource, Arith, ExprKind, Global, Handler, Modify, Place, Program, Shape, Slot, StmtKind, Target, Type, reach,
 };
-use crate::image::{self, Array, KeyKind, KeyPart, Loss, Map, MapKind, MapRole, Storage, Value};
+use crate::image::{self, Array, Counted, KeyKind, KeyPart, Loss, Map, MapKind, MapRole, Storage, Value};
 use crate::intrinsic::Op;
 use crate::regex::Pattern;
 use tapster_lang::ast::Literal;
@@ -79,6 +79,7 @@ struct Needs {
     stacks: bool,
     control: bool,
     events: bool,
+    counters: Vec<Counted>,
 }
 
 /// Decides where everything lives.
@@ -126,6 +127,9 @@ fn shared_maps(plan: &mut Plan, needs: &Needs, options: &Options) {
     if let Some(strings) = strings {
         let size = plan.max_string.next_multiple_of(8);
         plan.add("strings".into(), MapKind::Hash, (8, size), options.max_entries.max(strings), MapRole::Strings);
+    }
+    for (nth, event) in needs.counters.iter().enumerate() {
+        plan.add(format!("counter_{nth}"), MapKind::PerfEventArray, (4, 4), 0, MapRole::Counter(*event));
     }
     if needs.control {
         plan.add("control".into(), MapKind::Ringbuf, (0, 0), record::CONTROL_RING, MapRole::Control);
@@ -179,6 +183,12 @@ impl Needs {
             ExprKind::Assign(_, Some(Modify::Arith(Arith::Div | Arith::Mod)), _) => self.control = true,
             ExprKind::Assign(Target::Element(..), ..) | ExprKind::Step(Target::Element(..), ..) => self.control = true,
             ExprKind::Print(..) => self.events = true,
+            ExprKind::Arg { source: ArgSource::Counter(event), .. } => {
+                self.control = true;
+                if !self.counters.contains(event) {
+                    self.counters.push(*event);
+                }
+            }
             ExprKind::Stat(..) => self.control = true,
             _ => {}
         });

@@ -1,6 +1,6 @@
-//! Families of SystemTap that eBPF has no place for, or not yet: they say so, with what to use instead.
+//! Families of SystemTap that eBPF has no place for: they say so, with what to use instead.
 
-use super::site::{Resolver, Sites, unsupported};
+use super::site::{Resolver, Sites};
 use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
 
@@ -31,13 +31,6 @@ pub fn elsewhere(point: &ProbePoint, _: &mut Resolver) -> Sites {
 /// `kernel.mark(…)`
 pub fn mark(point: &ProbePoint) -> Sites {
     Err(refusal(point, 1))
-}
-
-/// `netfilter.…`
-pub fn later(point: &ProbePoint, _: &mut Resolver) -> Sites {
-    let first = &point.components[0].name;
-    let error = unsupported(&format!("`{}` probes", first.name), first.span);
-    Err(error.help("kernel.trace(\"netif_receive_skb\") and kernel.trace(\"net_dev_queue\") see packets come and go"))
 }
 
 fn refusal(point: &ProbePoint, nth: usize) -> Diagnostic {

@@ -8,6 +8,7 @@ mod function;
 mod kprobe;
 mod ladder;
 mod module;
+mod netfilter;
 mod pattern;
 mod perf;
 mod process;
@@ -26,6 +27,7 @@ use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
 
 pub use ladder::{ARGUMENT_REGISTERS, RESULT};
+pub use perf::COUNTER;
 pub use process::{INSTRUCTION_REGISTER, register_of};
 pub use site::{Arg, Listing, Once, Resolver, Site, Target, unsupported};
 
@@ -48,7 +50,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("java", foreign::elsewhere),
     ("procfs", procfs::resolve),
     ("__input", procfs::input),
-    ("netfilter", foreign::later),
+    ("netfilter", netfilter::resolve),
     ("syscall", syscall::resolve),
     ("nd_syscall", syscall::resolve),
     ("dw_syscall", syscall::resolve),

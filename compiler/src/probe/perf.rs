@@ -2,38 +2,35 @@
 //! CPU; `kernel.data`: accesses to memory, by the processor's breakpoints.
 
 use super::process::Who;
-use super::site::{Resolver, Site, Sites, mismatch, no_more, number};
+use super::site::{Resolver, Site, Sites, mismatch, no_more, number, text};
 use crate::hir::Place;
-use crate::image::{Attach, PerfEvent, Rate, Watched};
+use crate::image::{Attach, Counted, PerfEvent, Rate, Watched};
+use tapster_lang::Diagnostic;
 use tapster_lang::ast::{Component, Literal, ProbePoint};
-use tapster_lang::{Diagnostic, Span};
 
 /// Events between two of which a probe acts, where a script does not say (probe::perf(3stap)).
 const PERIOD: u64 = 1_000_000;
 /// `PERF_TYPE_SOFTWARE` and `PERF_COUNT_SW_CPU_CLOCK` of include/uapi/linux/perf_event.h.
 const CPU_CLOCK: (u32, u64) = (1, 0);
 
-/// `perf.type(T).config(C)`, with `.sample(N)` or `.hz(N)`, and `.process("PATH")` for what runs one program
+/// `perf.type(T).config(C)`, with `.sample(N)` or `.hz(N)`, and `.process("PATH")` for what runs one program;
+/// `.counter("NAME")` is never hit, `@perf("NAME")` reads it
 pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
-    let kind = numbered(point, 1, "type")?;
-    let config = numbered(point, 2, "config")?;
-    let rate = match point.components.get(3) {
-        None => Rate::Period(PERIOD),
-        Some(part) => match part.name.name.as_str() {
-            "sample" => Rate::Period(positive(part)?),
-            "hz" => Rate::Frequency(positive(part)?),
-            "process" => Rate::Period(PERIOD),
-            "counter" => return Err(counter(part.name.span)),
-            _ => return Err(mismatch(point, 3, ["sample", "hz", "process"])),
-        },
-    };
+    let (kind, config) = (numbered(point, 1, "type")? as u32, numbered(point, 2, "config")? as u64);
+    let counted = Counted { kind, config };
+    let mut rate = Rate::Period(PERIOD);
     let last = point.components.iter().skip(3);
     let (processes, last): (Vec<&Component>, Vec<&Component>) = last.partition(|part| part.name.name == "process");
-    if let Some(part) = last.iter().find(|part| part.name.name == "counter") {
-        return Err(counter(part.name.span));
-    }
     no_more(point, if processes.is_empty() { 4 } else { 4 + last.len() })?;
-    let mut sites = event(point, PerfEvent { kind: kind as u32, config: config as u64, rate })?;
+    if let [part, ..] = last[..] {
+        rate = match part.name.name.as_str() {
+            "sample" => Rate::Period(positive(part)?),
+            "hz" => Rate::Frequency(positive(part)?),
+            COUNTER => return counter(point, part, counted, resolver),
+            _ => return Err(mismatch(point, 3, ["sample", "hz", "process", "counter"])),
+        };
+    }
+    let mut sites = event(point, PerfEvent { event: counted, rate })?;
     if let [part, ..] = processes[..] {
         let meant = Who::read(part, resolver)?.condition(resolver, part.name.span)?;
         sites.iter_mut().for_each(|site| site.context.guard = meant.clone());
@@ -59,7 +56,7 @@ pub fn profile(point: &ProbePoint) -> Sites {
         Some(_) => return Err(mismatch(point, 2, ["tick", "freq"])),
     };
     let (kind, config) = CPU_CLOCK;
-    event(point, PerfEvent { kind, config, rate })
+    event(point, PerfEvent { event: Counted { kind, config }, rate })
 }
 
 fn event(point: &ProbePoint, event: PerfEvent) -> Sites {
@@ -121,6 +118,17 @@ fn needs_number(part: &Component) -> Diagnostic {
         .label(part.name.span, "like (1000)")
 }
 
-fn counter(at: Span) -> Diagnostic {
-    super::unsupported("`.counter` of events, which `@perf` reads,", at)
+/// A counter with a name: which threads it is read for is where it is read, `.process` adds nothing.
+fn counter(point: &ProbePoint, part: &Component, event: Counted, resolver: &mut Resolver) -> Sites {
+    let (name, at) = text(part)?;
+    match resolver.counters.insert(name.into(), event) {
+        Some(other) if other != event => {
+            Err(Diagnostic::error("probe::argument", format!("two events are counted as `{name}`"))
+                .label(at, "another event than before"))
+        }
+        _ => Ok(vec![Site::bare(point.to_string(), Place::Never)]),
+    }
 }
+
+/// The last part of points that name counters.
+pub const COUNTER: &str = "counter";

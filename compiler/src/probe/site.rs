@@ -1,12 +1,11 @@
 //! What probe families have in common: the sites they answer with, what they ask, and their ways to refuse.
 
 use crate::hir::{ArgSource, Expr, Place};
-use crate::image::Attach;
-use crate::image::ServedFile;
+use crate::image::{Attach, Counted, ServedFile};
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::suggest::did_you_mean;
 use crate::world::{KernelVersion, Rung, World};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tapster_lang::ast::{Component, Literal, ProbePoint};
 use tapster_lang::{Diagnostic, Span};
 
@@ -170,6 +169,8 @@ pub struct Resolver<'a> {
     pub strings: &'a [String],
     /// Files that the script serves.
     pub served: Vec<ServedFile>,
+    /// Events that are counted, by the names that `@perf` reads them by.
+    pub counters: BTreeMap<String, Counted>,
     /// What was translated, one line each; said once.
     pub notes: Vec<String>,
 }

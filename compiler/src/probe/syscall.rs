@@ -1,7 +1,7 @@
 //! `syscall.NAME`: what is no alias of a system call (`crate::syscall`) is none of this architecture's calls.
 
 use super::RESULT;
-use super::site::{Arg, Resolver, Sites, mismatch, no_more};
+use super::site::{Arg, Context, Resolver, Sites, mismatch, no_more};
 use super::tracepoint;
 use crate::kernel::renames;
 use crate::suggest::did_you_mean;
@@ -76,16 +76,14 @@ pub const PASS: &str = "__syscall";
 pub fn pass(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let part = point.components.get(1).ok_or_else(|| mismatch(point, 1, ["enter", "exit"]))?;
     no_more(point, 2)?;
-    let mut enter = tracepoint::named("sys_enter", resolver, part.name.span)?;
-    enter.context.of_calls = true;
-    if part.name.name == "enter" {
-        return Ok(vec![enter]);
+    let name = if part.name.name == "enter" { "sys_enter" } else { "sys_exit" };
+    let mut site = tracepoint::named(name, resolver, part.name.span)?;
+    let Context { args, result, entry, of_calls, .. } = &mut site.context;
+    if let Some(ret) = args.iter().find(|arg| arg.name == "ret").cloned() {
+        *result = Some(ret.source.clone());
+        args.push(Arg { name: RESULT.into(), ..ret });
     }
-    let mut exit = tracepoint::named("sys_exit", resolver, part.name.span)?;
-    let result = exit.context.args.iter().find(|arg| arg.name == "ret").cloned();
-    exit.context.result = result.as_ref().map(|arg| arg.source.clone());
-    exit.context.args.extend(result.map(|arg| Arg { name: RESULT.into(), ..arg }));
-    exit.context.entry = Some(Box::new(enter));
-    exit.context.of_calls = true;
-    Ok(vec![exit])
+    *of_calls = true;
+    entry.iter_mut().for_each(|entry| entry.context.of_calls = true);
+    Ok(vec![site])
 }

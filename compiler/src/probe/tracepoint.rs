@@ -49,11 +49,11 @@ fn with_entry(btf: &Btf, site: Site) -> Site {
     Site { context: Context { entry, ..site.context }, ..site }
 }
 
-/// The tracepoint with this name.
+/// The tracepoint with this name; that of system calls' ends with their beginning.
 pub fn named(name: &str, resolver: &Resolver, at: Span) -> Result<Site, Diagnostic> {
     let btf = resolver.btf(at)?;
     let found = one(btf, None, name, resolver, at)?.ok_or_else(|| no_match(btf, name, at))?;
-    Ok(site(found, false))
+    Ok(with_entry(btf, site(found, false)))
 }
 
 fn site(found: Found, lenient: bool) -> Site {

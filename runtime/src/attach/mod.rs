@@ -5,11 +5,12 @@
 
 mod fentry;
 mod kprobe;
+mod netfilter;
 mod perf;
 mod tracepoint;
 mod uprobe;
 
-use crate::load::LoadError;
+use crate::load::{LoadError, NO_SUCH_EVENTS};
 use crate::sys::{errno_name, link};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -153,6 +154,7 @@ fn one(attach: &Attach, program: BorrowedFd<'_>, taken: &mut Taken) {
         }
         Attach::Uprobe(uprobes) => uprobe::attach(program, uprobes, taken),
         Attach::Perf(event) => perf::attach(program, event, taken),
+        Attach::Netfilter(hook) => taken.take(0, netfilter::attach(program, hook)),
         Attach::Breakpoint { place, length, on_reads } => perf::watch(program, place, *length, *on_reads, taken),
     }
 }
@@ -168,13 +170,14 @@ fn cure(attach: &Attach, error: &io::Error) -> &'static str {
         }
         (Attach::Fentry { .. }, Some(libc::EBUSY)) => "something else has patched this function",
         (Attach::Fentry { .. }, Some(libc::E2BIG)) => "too many programs stand at this function",
-        (Attach::Perf(_), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV | libc::EINVAL)) => {
-            "this machine does not count such events; virtual ones often have perf.sw.* alone"
-        }
+        (Attach::Perf(_), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV | libc::EINVAL)) => NO_SUCH_EVENTS,
         (Attach::Breakpoint { .. }, Some(libc::ENOENT)) => "the kernel has no such symbol, or hides its address",
         (Attach::Breakpoint { .. }, Some(libc::ENOSPC)) => "the processor has no breakpoint left",
         (Attach::Breakpoint { .. }, Some(libc::EINVAL)) => {
             "the address is no multiple of the length, or none of the kernel"
+        }
+        (Attach::Netfilter(_), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {
+            "this kernel has no such family of hooks"
         }
         (Attach::Uprobe(_), Some(libc::ENOENT)) => "the file is gone, or was replaced by another one",
         (Attach::Uprobe(_), Some(libc::ESRCH)) => "the process has ended",

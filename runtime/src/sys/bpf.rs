@@ -258,16 +258,19 @@ pub enum ProgramKind {
     SocketFilter,
     /// At a perf event.
     PerfEvent,
+    /// At a hook of the network (Linux 6.4).
+    Netfilter,
 }
 
 impl ProgramKind {
     fn numbers(self) -> (bpf_prog_type, u32, u32) {
         use bpf_attach_type::{
-            BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP, BPF_TRACE_UPROBE_MULTI,
+            BPF_NETFILTER, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_RAW_TP,
+            BPF_TRACE_UPROBE_MULTI,
         };
         use bpf_prog_type::{
-            BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SOCKET_FILTER,
-            BPF_PROG_TYPE_TRACING,
+            BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_NETFILTER, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT,
+            BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_TRACING,
         };
         match self {
             ProgramKind::Fentry(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY as u32, id),
@@ -275,6 +278,7 @@ impl ProgramKind {
             ProgramKind::BtfTracepoint(id) => (BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP as u32, id),
             ProgramKind::Kprobe => (BPF_PROG_TYPE_KPROBE, 0, 0),
             ProgramKind::PerfEvent => (BPF_PROG_TYPE_PERF_EVENT, 0, 0),
+            ProgramKind::Netfilter => (BPF_PROG_TYPE_NETFILTER, BPF_NETFILTER as u32, 0),
             ProgramKind::KprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI as u32, 0),
             ProgramKind::UprobeMulti => (BPF_PROG_TYPE_KPROBE, BPF_TRACE_UPROBE_MULTI as u32, 0),
             ProgramKind::RawTracepoint => (BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0),

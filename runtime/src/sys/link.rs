@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use tapster_compiler::image::NetfilterHook;
 
 /// Attaches a program that knows its place: fentry and tp_btf.
 pub fn open_tracing(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -29,6 +30,19 @@ pub fn link_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u
     attr.link_create.__bindgen_anon_2.target_fd = raw(event);
     attr.link_create.attach_type = bpf_attach_type::BPF_PERF_EVENT as u32;
     attr.link_create.__bindgen_anon_3.perf_event.bpf_cookie = cookie;
+    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
+/// Attaches a program to a hook of the network of our namespace (Linux 6.4).
+pub fn link_netfilter(program: BorrowedFd<'_>, hook: &NetfilterHook) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    attr.link_create.__bindgen_anon_1.prog_fd = raw(program);
+    attr.link_create.attach_type = bpf_attach_type::BPF_NETFILTER as u32;
+    // SAFETY: the union is zeroed plain data.
+    let fields = unsafe { &mut attr.link_create.__bindgen_anon_3.netfilter };
+    fields.pf = hook.family;
+    fields.hooknum = hook.hook;
+    fields.priority = hook.priority;
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 

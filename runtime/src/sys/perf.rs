@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use tapster_compiler::image::{PerfEvent, Rate};
+use tapster_compiler::image::{Counted, PerfEvent, Rate};
 
 /// Where the kernel says the type number of its kprobe PMU; missing without `CONFIG_KPROBE_EVENTS`.
 pub const KPROBE_TYPE: &str = "/sys/bus/event_source/devices/kprobe/type";
@@ -88,8 +88,8 @@ fn open(attr: &perf_event_attr, pid: Option<u32>) -> io::Result<OwnedFd> {
 pub fn open_counter(event: &PerfEvent, cpu: u32) -> io::Result<OwnedFd> {
     // SAFETY: the structure is plain numbers, for which zero is valid.
     let mut attr: perf_event_attr = unsafe { mem::zeroed() };
-    attr.type_ = event.kind;
-    attr.config = event.config;
+    attr.type_ = event.event.kind;
+    attr.config = event.event.config;
     match event.rate {
         Rate::Period(events) => attr.__bindgen_anon_1.sample_period = events,
         Rate::Tick => attr.__bindgen_anon_1.sample_period = tick()?,
@@ -98,6 +98,16 @@ pub fn open_counter(event: &PerfEvent, cpu: u32) -> io::Result<OwnedFd> {
             attr.__bindgen_anon_1.sample_freq = hz;
         }
     }
+    attr.set_disabled(1);
+    open_on(&mut attr, cpu)
+}
+
+/// Opens an event that a CPU counts from now on, and that runs nothing.
+pub fn open_counting(event: Counted, cpu: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the structure is plain numbers, for which zero is valid.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.type_ = event.kind;
+    attr.config = event.config;
     open_on(&mut attr, cpu)
 }
 
@@ -116,6 +126,7 @@ pub fn open_breakpoint(address: u64, length: u8, on_reads: bool, cpu: u32) -> io
     attr.__bindgen_anon_3.bp_addr = address;
     attr.__bindgen_anon_4.bp_len = length.into();
     attr.__bindgen_anon_1.sample_period = 1;
+    attr.set_disabled(1);
     open_on(&mut attr, cpu)
 }
 
@@ -128,10 +139,9 @@ fn tick() -> io::Result<u64> {
     Ok(resolution.tv_nsec.unsigned_abs().max(1))
 }
 
-/// Opens an event of all processes on one CPU; it is armed later.
+/// Opens an event of all processes on one CPU.
 fn open_on(attr: &mut perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
     attr.size = size_of::<perf_event_attr>() as u32;
-    attr.set_disabled(1);
     // SAFETY: `attr` lives through the call.
     own(unsafe { libc::syscall(libc::SYS_perf_event_open, std::ptr::from_mut(attr), -1, cpu as i32, -1, CLOEXEC) })
 }

@@ -93,6 +93,8 @@ pub struct ProgramFacts<'a> {
     pub skip_frames: u32,
     /// Whether it may have stopped a program, where the kernel has no stack.
     pub stops_programs: bool,
+    /// What it gives the kernel.
+    pub result: i64,
 }
 
 /// The kernel's side of one handler.
@@ -196,7 +198,7 @@ impl Target for Kernel<'_> {
     const IN_KERNEL: bool = true;
 
     fn leave(&mut self, code: &mut Code) {
-        code.ret(0);
+        code.ret(self.program.result);
     }
 
     fn raise(&mut self, code: &mut Code, raise: Raise) {
