@@ -21,7 +21,8 @@ pub(super) fn place(
     cx: &mut Context,
 ) {
     let first = program.probes.len();
-    let asks = sites.len() > 1 && asks_site(written, names);
+    // What guards a place may differ from place to place, too.
+    let asks = sites.len() > 1 && (asks_site(written, names) || sites.iter().any(|site| site.context.guard.is_some()));
     // By what the handler became: the probe that has it. Where it asks nothing of its site it is the same everywhere.
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut kept = Kept::default();

@@ -236,9 +236,9 @@ impl Attach {
 }
 
 /// The function that a resolved probe point names, as `ppfunc()` says it: `f` of `….function("f@file").…` and of
-/// `….statement("f+0x10")`; empty where it names none.
+/// `….callee("f")`, `….statement("f+0x10")`; empty where it names none.
 pub fn function_in(point: &str) -> &str {
-    let named = [".function(\"", ".statement(\""].iter().find_map(|part| point.split_once(part));
+    let named = [".callee(\"", ".function(\"", ".statement(\""].iter().find_map(|part| point.split_once(part));
     let name = named.map_or("", |(_, rest)| rest.split(['"', '@']).next().unwrap_or_default());
     name.split_once("+0x").map_or(name, |(name, _)| name)
 }

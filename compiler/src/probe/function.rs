@@ -7,12 +7,19 @@ use super::pattern::{self, is_pattern};
 use super::site::{Listing, Resolver, Site, Sites, text};
 use super::suffix;
 use super::tracepoint;
+use crate::hir::Place;
+use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::kernel::renames::{self, COMPANIONS, CompanionRow, FUNCTIONS, STAND_INS, SUFFIXES, When};
 use crate::suggest::did_you_mean;
 use tapster_lang::ast::ProbePoint;
 use tapster_lang::{Diagnostic, Span};
 
+/// As many places as a point may stand for, where nobody said otherwise.
+const DEFAULT_MOST: usize = tapster_runtime_ebpf::limits::MAXPROBES as usize;
+/// Functions that are probed where the kernel takes them one by one: it needs milliseconds to attach to each, and tens of
+/// them to detach again.
+const ONE_BY_ONE: usize = 2_000;
 /// Functions that a note names; the others are counted.
 const NAMED: usize = 8;
 
@@ -41,7 +48,12 @@ pub fn stand(asked: &Asked, functions: &[Function], resolver: &mut Resolver) -> 
     let mut refused = Vec::new();
     for function in functions {
         match ladder.stand(btf, function, resolver) {
-            Ok(site) => sites.extend(site),
+            Ok(site) => {
+                sites.extend(site);
+                if sites.len() > ONE_BY_ONE && is_single(sites.last()) && resolver.max_sites == DEFAULT_MOST {
+                    return Err(one_by_one(asked, functions.len()));
+                }
+            }
             Err(error) if !asked.lenient => return Err(error),
             Err(error) => refused.push((function.name.as_str(), error)),
         }
@@ -225,6 +237,20 @@ pub fn too_many(pattern: &str, count: usize, most: usize, at: Span) -> Diagnosti
     Diagnostic::error("probe::too-many", format!("`{pattern}` stands for {count} places, more than {most}"))
         .label(at, "matches too much")
         .help(format!("make it narrower, or allow more with -D MAXPROBES={count}"))
+}
+
+/// Whether a probe takes a kprobe of its own for each function.
+fn is_single(site: Option<&Site>) -> bool {
+    site.is_some_and(|site| matches!(site.place, Place::Kernel { attach: Attach::Kprobe { .. }, .. }))
+}
+
+fn one_by_one(asked: &Asked, count: usize) -> Diagnostic {
+    let message =
+        format!("`{}` stands for {count} functions, and this kernel probes more than {ONE_BY_ONE} slowly", asked.name);
+    Diagnostic::error("probe::too-many", message)
+        .label(asked.at, "matches too much")
+        .note("without kprobe.multi each is attached and detached alone, which takes the kernel up to a tenth of a second")
+        .help(format!("make it narrower, or allow more with -D MAXPROBES={}", count.max(DEFAULT_MOST + 1)))
 }
 
 fn not_exported(asked: &Asked) -> Diagnostic {

@@ -80,7 +80,7 @@ pub(super) fn at_event(program: BorrowedFd<'_>, event: OwnedFd, cookie: u64) -> 
         Err(error) => return Err(error),
     };
     perf::enable(event.as_fd())?;
-    Ok(Link { link, _event: Some(event) })
+    Ok(Link { link, event: Some(event) })
 }
 
 /// Attaches a program to all functions at once.

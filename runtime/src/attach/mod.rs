@@ -22,12 +22,12 @@ use tapster_compiler::image::{Attach, Moment, Program};
 pub(crate) struct Link {
     // Dropped in this order: the link before the event it hangs on.
     link: Option<OwnedFd>,
-    _event: Option<OwnedFd>,
+    event: Option<OwnedFd>,
 }
 
 impl Link {
     fn plain(link: OwnedFd) -> Link {
-        Link { link: Some(link), _event: None }
+        Link { link: Some(link), event: None }
     }
 }
 
@@ -42,21 +42,37 @@ pub struct Attached {
 
 impl Drop for Attached {
     /// Takes the programs away. The kernel has each caller wait for tens of milliseconds until nobody runs a uprobe or
-    /// kprobe any more, and many callers as long as one: a thousand links by themselves are a minute.
+    /// kprobe any more, and many callers as long as one: a thousand links by themselves are a minute. Without its link
+    /// an event runs nothing, and nobody here has to wait until it is closed: kprobes' are closed one after the other.
     fn drop(&mut self) {
-        const FEW: usize = 8;
-        const CALLERS: usize = 64;
-        let mut links: Vec<Link> = self.held.drain(..).flatten().collect();
-        let (all, share) = (links.len(), links.len().div_ceil(CALLERS));
-        thread::scope(|scope| {
-            while all > FEW && links.len() > share {
-                let part = links.split_off(links.len() - share);
-                // Where there is no room for a thread, its part is dropped with it, here.
-                let _ = thread::Builder::new().spawn_scoped(scope, || drop(part));
-            }
-            links.clear();
-        });
+        let links = self.held.drain(..).flatten();
+        let (links, events): (Vec<_>, Vec<_>) = links.map(|Link { link, event }| (link, event)).unzip();
+        // Before Linux 5.15 events have no links: they are what has to go.
+        let (unlinked, events): (Vec<_>, Vec<_>) = links.iter().zip(events).partition(|(link, _)| link.is_none());
+        let closed = |some: Vec<(_, Option<OwnedFd>)>| some.into_iter().filter_map(|(_, event)| event).collect();
+        let (unlinked, events): (Vec<OwnedFd>, Vec<OwnedFd>) = (closed(unlinked), closed(events));
+        drop_together(links);
+        drop_together(unlinked);
+        if !events.is_empty() {
+            // Where there is no room for a thread they are closed here.
+            let _ = thread::Builder::new().spawn(|| drop_together(events));
+        }
     }
+}
+
+/// Closes descriptors, many at a time.
+fn drop_together<T: Send>(mut all: Vec<T>) {
+    const FEW: usize = 8;
+    const CALLERS: usize = 64;
+    let (count, share) = (all.len(), all.len().div_ceil(CALLERS));
+    thread::scope(|scope| {
+        while count > FEW && all.len() > share {
+            let part = all.split_off(all.len() - share);
+            // Where there is no room for a thread, its part is dropped with it, here.
+            let _ = thread::Builder::new().spawn_scoped(scope, || drop(part));
+        }
+        all.clear();
+    });
 }
 
 impl Attached {

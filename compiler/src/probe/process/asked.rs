@@ -2,7 +2,7 @@
 
 use super::binary::matches;
 use super::dwarf::{Function, Kind};
-use crate::probe::site::{mismatch, no_more, text, unsupported};
+use crate::probe::site::{mismatch, no_more, text};
 use tapster_lang::ast::ProbePoint;
 use tapster_lang::{Diagnostic, Span};
 
@@ -33,8 +33,10 @@ impl Moment {
             "return" => Ok(Moment::Return),
             "exported" => Ok(Moment::Exported),
             "inline" => Ok(Moment::Inline),
-            known @ ("callee" | "callees") => {
-                Err(unsupported(&format!("`.{known}` probes of processes"), part.name.span))
+            "callees" => {
+                Err(Diagnostic::error("probe::mismatch", "`callees` would stand at every function of the file")
+                    .label(part.name.span, "too many, and those of libraries not among them")
+                    .help("name them: .callee(\"NAME\"), perhaps with a pattern"))
             }
             _ => Err(mismatch(point, nth, Moment::SUFFIXES.iter().copied())),
         }

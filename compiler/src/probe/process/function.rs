@@ -3,7 +3,7 @@
 use super::asked::{Asked, Moment};
 use super::binary::{Binary, matches};
 use super::dwarf::{self, Debug, Instruction, Sections, Types};
-use super::statement;
+use super::{callee, statement};
 use crate::hir::{ArgSource, Place};
 use crate::image::UprobePlace;
 use crate::kernel::btf::Btf;
@@ -17,6 +17,9 @@ use tapster_lang::{Diagnostic, Span};
 pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut Resolver<'a>) -> Sites {
     if point.components.get(nth + 1).is_some_and(|part| part.name.name == "label") {
         return statement::labels(binary, point, nth, resolver);
+    }
+    if point.components.get(nth + 1).is_some_and(|part| part.name.name == "callee") {
+        return callee::resolve(binary, point, nth, resolver);
     }
     let asked = Asked::read(point, nth)?;
     let symbols = by_symbol(binary, &asked, resolver);
@@ -101,7 +104,8 @@ fn add(btf: &Btf, types: Types) {
     btf.add_foreign(types.finish());
 }
 
-fn of_function(
+/// A function with its variables; nothing where its code is not in the file.
+pub fn of_function(
     binary: &Binary,
     asked: &Asked,
     debug: &Debug,
@@ -205,7 +209,8 @@ pub fn no_debuginfo(binary: &Binary, at: Span) -> Diagnostic {
     Diagnostic::error("probe::debuginfo", message).label(at, "needs debug information").help(dwarf::REMEDY)
 }
 
-fn no_match(binary: &Binary, asked: &Asked, sections: Option<&Sections>) -> Diagnostic {
+/// A name that no function has.
+pub fn no_match(binary: &Binary, asked: &Asked, sections: Option<&Sections>) -> Diagnostic {
     let message = format!("no function of `{}` matches `{}`", binary.path, asked.text);
     let error = Diagnostic::error("probe::no-match", message).label(asked.at, "matches nothing");
     let symbols = binary.elf.all_functions();

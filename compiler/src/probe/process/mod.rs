@@ -4,6 +4,7 @@
 
 mod asked;
 mod binary;
+mod callee;
 mod dwarf;
 mod function;
 mod life;
@@ -16,10 +17,12 @@ mod types;
 mod value;
 mod who;
 
-use super::site::{Resolver, Sites, mismatch, unsupported};
+use super::site::{Resolver, Sites, mismatch};
 use binary::Binary;
 use tapster_lang::ast::ProbePoint;
+use tapster_lang::{Diagnostic, Span};
 pub use who::Who;
+use who::both;
 
 /// What may follow the program.
 const VERBS: &[&str] =
@@ -46,7 +49,12 @@ pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver<'a>) -> Sites {
             for library in binary.libraries(verb, resolver)? {
                 sites.extend(part(&library, point, 2, resolver)?);
             }
-            sites.iter_mut().for_each(|site| site.context.guard.clone_from(&guard));
+            for site in &mut sites {
+                site.context.guard = match (site.context.guard.take(), guard.clone()) {
+                    (Some(one), Some(other)) => Some(both(one, other)),
+                    (one, other) => one.or(other),
+                };
+            }
             Ok(sites)
         }
         _ => part(&binary, point, 1, resolver),
@@ -63,9 +71,18 @@ fn part<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut 
         "statement" => statement::resolve(binary, point, nth, resolver),
         "plt" => function::stubs(binary, point, nth, resolver),
         "mark" | "provider" => mark::resolve(binary, point, nth, resolver),
-        "insn" => Err(unsupported("probes of every instruction", verb.name.span)),
+        "insn" => Err(no_steps(verb.name.span)),
         _ => Err(mismatch(point, nth, VERBS.iter().copied())),
     }
+}
+
+/// `.insn` and `.insn.block`.
+fn no_steps(at: Span) -> Diagnostic {
+    let message =
+        "`insn` probes cannot be had through eBPF: no program can take a process from instruction to instruction";
+    Diagnostic::error("probe::no-ebpf", message)
+        .label(at, "no event of the kernel")
+        .help("perf.hw.instructions.process(\"PATH\") samples them, process(\"PATH\").statement(…) stands at one")
 }
 
 /// Where the kernel saves the address of what a process executes.

@@ -52,6 +52,17 @@ impl<'d> Debug<'d> {
         }
     }
 
+    /// Where the call of a function goes back to, at an instruction of it.
+    pub fn goes_back_to(&self, at: Instruction) -> Option<Value> {
+        if cfg!(target_arch = "aarch64") {
+            /// The link register, which a function may have saved once it has begun.
+            const LINK: u32 = 240;
+            return (at.address == at.entry).then(|| Value::register(LINK, 8, false));
+        }
+        let evaluation = Evaluation { debug: self, at, unit: self.unit(at.function), nesting: 0 };
+        Some(evaluation.frame()?.plus(-8).read(8, false))
+    }
+
     /// What a function gives back, as it returns.
     pub fn result(&self, function: Place) -> Option<ArgSource> {
         let (bytes, signed) = self.size(self.type_of(function)?)?.number()?;
