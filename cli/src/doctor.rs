@@ -1,6 +1,6 @@
 //! `tapster doctor`: what this kernel and this user may do.
 
-use std::io::Write;
+use crate::standard;
 use std::process::ExitCode;
 use tapster_compiler::world::World;
 use tapster_lang::diagnostic::json_string;
@@ -12,10 +12,9 @@ pub fn doctor(for_machines: bool) -> ExitCode {
     let machine = Machine::new();
     let findings = examine(&machine);
     let text = if for_machines { json(&machine, &findings) } else { page(&machine, &findings) };
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let written = standard::write(text.as_bytes());
     let lacks = findings.iter().any(|finding| finding.essential && finding.lack.is_some());
-    if lacks { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if lacks || !written { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn page(machine: &Machine, findings: &[Finding]) -> String {

@@ -1,5 +1,6 @@
 //! `tapster explain`: what a diagnostic means, what a function does, where a probe stands.
 
+use crate::standard;
 use std::io::Write;
 use std::process::ExitCode;
 use tapster_compiler::reference;
@@ -20,7 +21,5 @@ pub fn explain(topic: &str) -> ExitCode {
 }
 
 fn print(text: &str) -> ExitCode {
-    // A reader that has seen enough is no failure.
-    let _ = writeln!(std::io::stdout(), "{text}");
-    ExitCode::SUCCESS
+    if standard::write(format!("{text}\n").as_bytes()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -10,10 +10,13 @@ mod explain;
 mod limits;
 mod manual;
 mod passes;
+mod picture;
 mod pipeline;
 mod progress;
 mod report;
+mod standard;
 mod tapset;
+mod top;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,6 +1,7 @@
 //! `tapster man` and `tapster completions`: what an installation takes from the binary itself.
 
 use crate::args;
+use crate::standard;
 use clap_complete::env::Shells;
 use clap_mangen::Man;
 use std::io::{self, Write};
@@ -11,7 +12,8 @@ pub fn page() -> ExitCode {
     let mut page = Vec::new();
     // A page has room for all of them.
     let command = args::command().mut_args(|option| option.hide_short_help(false));
-    written(Man::new(command).render(&mut page).and_then(|()| io::stdout().write_all(&page)))
+    Man::new(command).render(&mut page).expect("memory takes everything");
+    written(&page)
 }
 
 /// Prints what a shell runs to have words completed.
@@ -24,16 +26,10 @@ pub fn completions(shell: &str) -> ExitCode {
     };
     let mut script = Vec::new();
     let made = completer.write_registration("COMPLETE", "tapster", "tapster", "tapster", &mut script);
-    written(made.and_then(|()| io::stdout().write_all(&script)))
+    made.expect("memory takes everything");
+    written(&script)
 }
 
-fn written(result: io::Result<()>) -> ExitCode {
-    match result {
-        // A reader that has seen enough is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let _ = writeln!(io::stderr(), "error: cannot write output: {error}");
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
+fn written(page: &[u8]) -> ExitCode {
+    if standard::write(page) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

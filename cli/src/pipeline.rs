@@ -1,11 +1,14 @@
 //! From text to output, one step a line.
 
-use crate::args::{Goal, Options, Source};
+use crate::args::{COMMANDS, Goal, Options, Source};
 use crate::example;
 use crate::passes::{Pass, Passes};
+use crate::picture::{Flames, Plot};
 use crate::progress::Beside;
 use crate::report::Reporter;
+use crate::standard;
 use crate::tapset;
+use crate::top::{self, Top};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -16,6 +19,7 @@ use tapster_compiler::compile;
 use tapster_compiler::image::Image;
 use tapster_compiler::library;
 use tapster_compiler::list::Listing;
+use tapster_compiler::suggest::did_you_mean;
 use tapster_compiler::world::World;
 use tapster_lang::diagnostic::describe_token_at;
 use tapster_lang::parse::parse;
@@ -23,6 +27,8 @@ use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap, ast};
 use tapster_runtime::command::Command;
 use tapster_runtime::file::{OutputFile, Rotation};
+use tapster_runtime::privilege::Kept;
+use tapster_runtime::watch::Watcher;
 use tapster_runtime::{LoadError, Machine, Rejection, Session, host};
 
 /// What ended a step early; it is said already.
@@ -120,11 +126,11 @@ fn with_command(
 
 fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Failed> {
     let path = match source {
-        Source::Text(text) => return Ok(("<input>".into(), text.clone().into_bytes())),
+        Source::Text(text) => return Ok((source.name(), text.clone().into_bytes())),
         Source::Example(name) => return example::read(name).map_err(|message| reporter.all_said(&message)),
         Source::File(path) => path,
     };
-    let name = path.to_string_lossy().into_owned();
+    let name = source.name();
     let text = if path == "-" {
         let mut text = Vec::new();
         std::io::stdin().read_to_end(&mut text).map(|_| text)
@@ -133,10 +139,21 @@ fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Faile
     };
     text.map(|text| (name.clone(), text)).map_err(|error| {
         reporter.all_said(&match error.kind() {
-            std::io::ErrorKind::NotFound => format!("Input file '{name}' is missing."),
+            std::io::ErrorKind::NotFound => missing(&name),
             _ => format!("cannot read '{name}': {error}"),
         })
     })
+}
+
+/// What to say of a script that is not there: it may have been meant as a command.
+fn missing(name: &str) -> String {
+    let usage = COMMANDS.iter().find(|(command, _)| *command == name);
+    let help = match usage {
+        Some((_, usage)) => Some(format!("the command is: tapster {usage}")),
+        None => did_you_mean(name, COMMANDS.iter().map(|(command, _)| *command)),
+    };
+    let help = help.map(|help| format!(" ({help})"));
+    format!("Input file '{name}' is missing.{}", help.unwrap_or_default())
 }
 
 /// What texts are read with.
@@ -190,18 +207,13 @@ fn parse_scripts(
 /// Prints a representation.
 fn shown(reporter: &Reporter, text: &str) -> Result<u8, Failed> {
     reporter.progress.clear();
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(0)
+    if standard::write(text.as_bytes()) { Ok(0) } else { Err(Failed) }
 }
 
 fn object(image: &Image, sources: &SourceMap, reporter: &Reporter) -> Result<u8, Failed> {
     let bytes =
         tapster_compiler::emit::object(image, sources).map_err(|error| reporter.all_said(&error.to_string()))?;
-    match std::io::stdout().write_all(&bytes) {
-        Ok(()) => Ok(0),
-        Err(_) => Err(Failed),
-    }
+    if standard::write(&bytes) { Ok(0) } else { Err(Failed) }
 }
 
 /// What became of a script.
@@ -256,16 +268,15 @@ fn run_image(
 ) -> Result<u8, Failed> {
     let sources = Rc::new(sources);
     let places = Rc::clone(&sources);
-    let out: Box<dyn Write> = match &options.output {
-        Some((file, rotation)) => Box::new(output(file, *rotation, reporter)?),
-        None => Box::new(Beside::new(std::io::stdout(), &reporter.progress)),
-    };
+    let Sinks { out, err, watchers } = sinks(options, reporter)?;
     let progress = Rc::clone(&reporter.progress);
     let session = tapster_runtime::Options {
         out,
-        err: Box::new(Beside::new(std::io::stderr(), &reporter.progress)),
+        err,
         progress: Box::new(move |stage| progress.stage(stage)),
-        machine: options.check.machine,
+        machine: options.machine,
+        watchers,
+        kept: if options.creates_files() { Kept::NamesAndFiles } else { Kept::Names },
         verbose: options.verbose[Pass::Run.index()],
         timing: options.timing,
         strict: options.strict,
@@ -291,6 +302,42 @@ fn run_image(
     let outcome = session.begin().attach().map_err(failed)?.run().finish();
     passes.done(|| "run completed".into());
     Ok(outcome.code as u8)
+}
+
+/// Where a script's output goes, and who looks at its globals while it runs.
+struct Sinks {
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
+    watchers: Vec<Box<dyn Watcher>>,
+}
+
+fn sinks(options: &Options, reporter: &Reporter) -> Result<Sinks, Failed> {
+    let mut sinks = Sinks {
+        out: match &options.output {
+            Some((file, rotation)) => Box::new(output(file, *rotation, reporter)?),
+            None => Box::new(Beside::new(std::io::stdout(), &reporter.progress)),
+        },
+        err: Box::new(Beside::new(std::io::stderr(), &reporter.progress)),
+        watchers: Vec::new(),
+    };
+    let failed = |option: &str, file: &OsStr, error: std::io::Error| {
+        reporter.all_said(&format!("{option}: cannot write '{}': {error}", file.to_string_lossy()))
+    };
+    if let Some(file) = &options.flame {
+        sinks.watchers.push(Box::new(Flames::create(file).map_err(|error| failed("--flame", file, error))?));
+    }
+    if let Some(file) = &options.plot {
+        sinks.watchers.push(Box::new(Plot::create(file).map_err(|error| failed("--plot", file, error))?));
+    }
+    if options.top {
+        let top = Top::new(options.source.name()).map_err(|message| reporter.all_said(&message))?;
+        if options.output.is_none() {
+            sinks.out = Box::new(top::Beside::new(top.prints(), sinks.out));
+        }
+        sinks.err = Box::new(top::Beside::new(top.prints(), sinks.err));
+        sinks.watchers.push(Box::new(top));
+    }
+    Ok(sinks)
 }
 
 /// The file of `-o`.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use tapster_runtime::privilege;
 use tapster_runtime::session::Stage;
 use tapster_runtime::sys::wait;
 
@@ -87,6 +88,8 @@ fn locked(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
 fn draw(shown: &Mutex<Shown>) {
     // Signals are for the thread that waits for them.
     wait::ignore_signals_in_this_thread();
+    // It needs none; where it may not even give them up, it has none.
+    let _ = privilege::give_up();
     loop {
         thread::sleep(FRAME);
         locked(shown).draw();

@@ -28,9 +28,10 @@ pub fn text(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The value of the stack map: the number of frames, then the frames, innermost first.
+/// The value of the stack map: the number of frames and the process, then the frames, innermost first.
 pub mod stack {
-    /// Byte offset of the number of frames.
+    /// Byte offset of a word with the number of frames in its lower half; of a process's stack its upper half is the
+    /// process id, of the kernel's 0.
     pub const COUNT: u32 = 0;
     /// Byte offset of the first frame.
     pub const FRAMES: u32 = 8;

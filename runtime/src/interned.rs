@@ -9,6 +9,7 @@ use crate::symbol::Symbols;
 use crate::sys::bpf::Map;
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use tapster_compiler::image::{Image, MapRole};
 use tapster_runtime_ebpf::intern;
 
@@ -19,12 +20,27 @@ pub struct Interned {
     stacks: Option<usize>,
     texts: HashMap<u64, Box<[u8]>>,
     frames: Vec<u64>,
-    /// Where a stack lies in `frames`.
-    known: HashMap<u64, std::ops::Range<usize>>,
+    /// Where a stack lies in `frames`, and the process it is of.
+    known: HashMap<u64, Known>,
     pub(crate) symbols: Symbols,
     /// Functions whose entry is probed.
     probed: Vec<String>,
     warned: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    range: Range<usize>,
+    process: u32,
+}
+
+/// A stack.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stack<'a> {
+    /// Its addresses, innermost first.
+    pub frames: &'a [u64],
+    /// The process that addresses of programs belong to; 0 where there are none.
+    pub process: u32,
 }
 
 impl Interned {
@@ -89,19 +105,19 @@ impl Interned {
     /// Prints a stack as `print_stack` does. Gives a warning to print, at most once.
     pub fn print_stack(&mut self, maps: &[Map], handle: u64, out: &mut Vec<u8>) -> Option<String> {
         let trouble = self.learn(maps, handle).err();
-        stack::print(self.stack(handle), &self.symbols, out);
+        stack::print(self.stack(handle).frames, &self.symbols, out);
         self.warn_once(trouble)
     }
 
     /// Writes a stack as `backtrace()` gives it. Gives a warning to print, at most once.
     pub fn stack_text(&mut self, maps: &[Map], handle: u64, out: &mut Vec<u8>) -> Option<String> {
         let trouble = self.learn(maps, handle).err();
-        stack::addresses(self.stack(handle), out);
+        stack::addresses(self.stack(handle).frames, out);
         self.warn_once(trouble)
     }
 
-    /// The frames of a stack and what names them. Gives a warning to print, at most once.
-    pub fn frames(&mut self, maps: &[Map], handle: u64) -> (&[u64], &Symbols, Option<String>) {
+    /// A stack and what names the kernel's part of it. Gives a warning to print, at most once.
+    pub fn frames(&mut self, maps: &[Map], handle: u64) -> (Stack<'_>, &Symbols, Option<String>) {
         let trouble = self.learn(maps, handle).err();
         let warning = self.warn_once(trouble);
         (self.stack(handle), &self.symbols, warning)
@@ -116,9 +132,10 @@ impl Interned {
         (!std::mem::replace(&mut self.warned, true)).then_some(text)
     }
 
-    /// The frames of a stack that are the kernel's own, innermost first.
-    fn stack(&self, handle: u64) -> &[u64] {
-        self.known.get(&handle).map_or(&[], |range| &self.frames[range.clone()])
+    /// A stack without the frames of the tracer.
+    fn stack(&self, handle: u64) -> Stack<'_> {
+        let stack = |known: &Known| Stack { frames: &self.frames[known.range.clone()], process: known.process };
+        self.known.get(&handle).map_or_else(Stack::default, stack)
     }
 
     /// Makes a stack known: all that the kernel has by now are read with it, and their addresses named.
@@ -133,18 +150,20 @@ impl Interned {
             if !self.known.contains_key(&handle) {
                 let start = self.frames.len();
                 self.frames.extend(frames(value));
-                self.known.insert(handle, start..self.frames.len());
+                let process = (word(value, intern::stack::COUNT) >> 32) as u32;
+                self.known.insert(handle, Known { range: start..self.frames.len(), process });
                 new.push(handle);
             }
         })?;
-        let learned = self.symbols.learn(self.frames[first_frame..].iter().copied());
+        let new_frames = self.frames[first_frame..].iter().copied();
+        let learned = self.symbols.learn(new_frames.filter(|address| *address >= stack::KERNEL));
         new.into_iter().for_each(|handle| self.trim(handle));
         learned
     }
 
     /// Takes the tracer's frames off a stack.
     fn trim(&mut self, handle: u64) {
-        let Some(range) = self.known.get_mut(&handle) else { return };
+        let Some(Known { range, .. }) = self.known.get_mut(&handle) else { return };
         let probed: Vec<&str> = self.probed.iter().map(String::as_str).collect();
         range.start += stack::tracer_frames(&self.frames[range.clone()], &self.symbols, &probed);
         if let Some(first) = self.frames[range.clone()].first_mut() {
@@ -159,7 +178,7 @@ fn word(bytes: &[u8], at: u32) -> u64 {
 
 /// The frames in a value of the stack map.
 fn frames(value: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    let count = word(value, intern::stack::COUNT) as usize;
+    let count = word(value, intern::stack::COUNT) as u32 as usize;
     let (words, _) = value[intern::stack::FRAMES as usize..].as_chunks::<8>();
     words.iter().take(count).map(|frame| u64::from_ne_bytes(*frame)).take_while(|frame| *frame != 0)
 }
@@ -170,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_stack_ends_at_its_count() {
-        let words: [u64; 5] = [2, 0xa, 0xb, 0xc, 0];
+        let words: [u64; 5] = [77 << 32 | 2, 0xa, 0xb, 0xc, 0];
         let value: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         assert_eq!(frames(&value).collect::<Vec<_>>(), [0xa, 0xb]);
     }

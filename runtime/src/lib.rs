@@ -14,7 +14,8 @@
 //! | [`library`], [`regex`] | functions of the language that only user space has |
 //! | [`globals`], [`table`], [`map`], [`walk`], [`interned`] | arrays, statistics, strings and stacks |
 //! | [`command`] | the program of `-c` |
-//! | [`event`], [`timer`] | what wakes a session |
+//! | [`event`], [`timer`], [`feed`] | what wakes a session |
+//! | [`view`], [`watch`] | the globals as data, and those who look at them while a script runs |
 //! | [`output`], [`file`], [`symbol`], [`fault`], [`loss`] | what the user sees |
 //! | [`sys`] | every system call the standard library does not have |
 
@@ -49,7 +50,9 @@ pub mod sys;
 pub mod table;
 pub mod timer;
 mod timing;
+pub mod view;
 pub mod walk;
+pub mod watch;
 pub mod world;
 
 #[cfg(test)]

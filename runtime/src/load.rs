@@ -64,6 +64,9 @@ pub enum LoadError {
     /// Files that the script serves.
     #[error("cannot serve files below /run/tapster ({})", errno_name(.source))]
     Served { source: io::Error },
+    /// What is to be given up.
+    #[error("cannot give up capabilities ({})", errno_name(.source))]
+    Privilege { source: io::Error },
     /// The session's own machinery.
     #[error("cannot wait for signals ({})", errno_name(.source))]
     Signals { source: io::Error },

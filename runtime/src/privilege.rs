@@ -1,7 +1,8 @@
 //! What this process may do, and what to say where it may not.
 
-use crate::sys::process::{Capability, has_capability};
+use crate::sys::process::{Capability, has_capability, keep_capabilities};
 use std::fmt;
+use std::io;
 
 /// Capabilities that loading and attaching need and this process lacks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,37 @@ fn missing(has: impl Fn(Capability) -> bool) -> Result<(), Denied> {
 /// Whether kernel addresses can be had from `/proc/kallsyms` as far as capabilities go.
 pub fn may_see_addresses() -> bool {
     has_capability(Capability::Syslog)
+}
+
+/// What a run keeps of its capabilities once everything is attached.
+///
+/// Names need some: those of the kernel's addresses CAP_SYSLOG, those of functions in programs of other users, whose maps
+/// and files must be readable, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. Maps and programs that are open need none
+/// (`__sys_bpf` in kernel/bpf/syscall.c).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// All: the thread may have other plans.
+    #[default]
+    All,
+    /// What reads names.
+    Names,
+    /// The same, and what creates files in folders of others.
+    NamesAndFiles,
+}
+
+/// Gives up the others: whoever finds a hole in what follows can read, and neither load programs nor change anything.
+pub fn settle(kept: Kept) -> io::Result<()> {
+    const NAMES: [Capability; 3] = [Capability::Syslog, Capability::SysPtrace, Capability::DacReadSearch];
+    match kept {
+        Kept::All => Ok(()),
+        Kept::Names => keep_capabilities(&NAMES),
+        Kept::NamesAndFiles => keep_capabilities(&[&NAMES[..], &[Capability::DacOverride]].concat()),
+    }
+}
+
+/// Gives up everything, for a thread that only draws.
+pub fn give_up() -> io::Result<()> {
+    keep_capabilities(&[])
 }
 
 #[cfg(test)]

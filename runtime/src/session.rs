@@ -16,6 +16,7 @@ use crate::feed::Feeds;
 use crate::load::{self, LoadError, Rejection};
 use crate::loss::{self, Missed};
 use crate::output::Output;
+use crate::privilege::{self, Kept};
 use crate::replaced::Files;
 use crate::run::Run;
 use crate::runner::Runner;
@@ -24,105 +25,21 @@ use crate::sys::process;
 use crate::sys::wait::{self, Signals};
 use crate::timer::Timers;
 use crate::timing::Timing;
+use crate::watch::Watchers;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tapster_compiler::image::{Image, When};
+
+mod options;
+
+pub use options::{Options, Outcome, Stage};
 
 /// How long events gather after some have come.
 const NAP: Duration = Duration::from_millis(2);
 /// So many probes that the kernel refused are named; the others are counted.
 const SKIPPED_SAID: usize = 10;
-
-/// What a session is at, for whoever waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Probes are being attached.
-    Attaching {
-        /// So many are.
-        done: usize,
-        /// Of so many.
-        all: usize,
-    },
-    /// The script runs.
-    Running,
-    /// The end handlers read and print what was gathered.
-    Ending,
-}
-
-/// How a script is run.
-pub struct Options {
-    /// Says what is attached where and why, from 1 on.
-    pub verbose: u32,
-    /// Says at the end how often programs ran and what that took.
-    pub timing: bool,
-    /// Any loss makes the exit code 1.
-    pub strict: bool,
-    /// Ends the run, as `exit()` does.
-    pub timeout: Option<Duration>,
-    /// Run-time errors that do not end the run yet (`-DMAXERRORS`).
-    pub errors_max: u32,
-    /// Run-time errors are only counted: none is said, none ends the run (`--suppress-handler-errors`).
-    pub suppress_errors: bool,
-    /// What `target()` gives.
-    pub target: i64,
-    /// The program to run as soon as everything is attached; its end is the session's.
-    pub command: Option<Command>,
-    /// When this process started to work on the script: `attached … in` counts from here.
-    pub started: Instant,
-    /// Tells of a source position what stands there: `operator '/' at slab.stp:1:43`; empty where it is none.
-    pub place: Box<dyn Fn(u32) -> String>,
-    /// Is told of every stage.
-    pub progress: Box<dyn Fn(Stage)>,
-    /// Records for machines instead of text.
-    pub machine: bool,
-    /// Standard output.
-    pub out: Box<dyn Write>,
-    /// Standard error.
-    pub err: Box<dyn Write>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            verbose: 0,
-            timing: false,
-            strict: false,
-            timeout: None,
-            errors_max: 0,
-            suppress_errors: false,
-            target: 0,
-            command: None,
-            started: Instant::now(),
-            place: Box::new(|_| String::new()),
-            progress: Box::new(|_| ()),
-            machine: false,
-            out: Box::new(std::io::stdout()),
-            err: Box::new(std::io::stderr()),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("verbose", &self.verbose)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// What the process shall exit with.
-    pub code: i32,
-    /// Run-time errors.
-    pub errors: u32,
-    /// What was lost, a line each; already said on standard error.
-    pub losses: Vec<String>,
-}
 
 /// A script whose programs are in the kernel and wait.
 #[derive(Debug)]
@@ -157,6 +74,8 @@ struct Core {
     progress: Box<dyn Fn(Stage)>,
     feeds: Feeds,
     files: Files,
+    watchers: Watchers,
+    kept: Kept,
 }
 
 impl fmt::Debug for Core {
@@ -219,6 +138,8 @@ impl Session {
             progress: options.progress,
             feeds: Feeds::default(),
             files: Files::default(),
+            watchers: Watchers(options.watchers),
+            kept: options.kept,
         }))
     }
 
@@ -245,6 +166,7 @@ impl Begun {
         if !core.runner.is_over() {
             core.runner.run.keep_time();
             core.attach()?;
+            core.settle()?;
             core.feeds = Feeds::open(&core.runner.run.image).map_err(|source| LoadError::Served { source })?;
             core.feeds.told().for_each(|file| core.runner.run.output.note(format_args!("serving {file}")));
             core.tell_attached();
@@ -291,6 +213,7 @@ impl Running {
             core.turn(&mut timers, end);
         }
         core.detach();
+        core.watchers.detached();
         Over(self.0)
     }
 }
@@ -335,7 +258,9 @@ impl Over {
         report.iter().for_each(|line| core.runner.run.output.note(line));
         let failed =
             core.runner.has_failed() || core.runner.run.output.has_failed() || core.strict && !losses.is_empty();
-        let failed = failed || core.command_failed;
+        let trouble = core.watchers.finish(&mut core.runner.run);
+        trouble.iter().for_each(|text| core.runner.run.output.error(text.as_bytes()));
+        let failed = failed || core.command_failed || !trouble.is_empty();
         (core.progress)(Stage::Running);
         core.runner.run.tell_end(failed.into(), core.runner.errors());
         Outcome { code: failed.into(), errors: core.runner.errors(), losses }
@@ -363,6 +288,7 @@ impl Core {
             }
         }
         self.serve();
+        self.watchers.look(&mut self.runner.run, now);
         self.runner.run.output.flush();
         if end.is_some_and(|end| end <= now) {
             self.runner.run.end();
@@ -374,11 +300,13 @@ impl Core {
         // The kernel wakes us for an event that finds the ring empty, which costs the traced program microseconds: where
         // events come, they are left to gather instead.
         let naps = drained == Drained::All;
-        let wake = [timers.next(), end, naps.then(|| Instant::now() + NAP)].into_iter().flatten().min();
+        let wake =
+            [timers.next(), end, self.watchers.next(), naps.then(|| Instant::now() + NAP)].into_iter().flatten().min();
         let timeout = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
         let command = self.command.as_ref().map(Command::ended);
         let signals = self.runner.run.signals().as_fd();
-        let fds = self.rings.fds(!naps).chain([signals]).chain(command).chain(self.feeds.fd());
+        let fds =
+            self.rings.fds(!naps).chain([signals]).chain(command).chain(self.feeds.fd()).chain(self.watchers.fds());
         let fds: Vec<BorrowedFd<'_>> = fds.collect();
         // A failing wait would spin; there is no cause for one but a descriptor gone bad, which ends the run as well.
         let waited = wait::readable(&fds, timeout);
@@ -470,6 +398,14 @@ impl Core {
             run.output.warn(format_args!("{more} more probes were passed over"));
         }
         Ok(())
+    }
+
+    /// Gives up what is not needed from here on.
+    fn settle(&mut self) -> Result<(), LoadError> {
+        if self.kept != Kept::All && !self.runner.run.image.handlers.is_empty() {
+            self.runner.run.load_peek();
+        }
+        privilege::settle(self.kept).map_err(|source| LoadError::Privilege { source })
     }
 
     fn tell_attached(&mut self) {

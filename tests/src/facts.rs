@@ -26,6 +26,8 @@ pub enum Fact {
     Uprobe,
     /// LLVM's disassembler.
     Objdump,
+    /// A terminal without a person.
+    Tmux,
     /// The C programs of `tests/programs`, compiled.
     Programs,
     /// The modules of the lab, loaded.
@@ -68,12 +70,13 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 8] = [
+    const PLAIN: [(&str, Fact); 9] = [
         ("live", Fact::Live),
         ("root", Fact::Root),
         ("tp_btf", Fact::TpBtf),
         ("uprobe", Fact::Uprobe),
         ("objdump", Fact::Objdump),
+        ("tmux", Fact::Tmux),
         ("programs", Fact::Programs),
         ("modules", Fact::Modules),
         ("small", Fact::Small),
@@ -100,12 +103,13 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 12] = [
+        let checks: [(Fact, Check); 13] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
             (Fact::Uprobe, || exists("/sys/bus/event_source/devices/uprobe", "no uprobes on this kernel")),
             (Fact::Objdump, || exists(OBJDUMP, "llvm-objdump is not installed")),
+            (Fact::Tmux, || exists(TMUX, "tmux is not installed")),
             (Fact::Programs, programs),
             (Fact::Modules, || exists("/sys/kernel/config/nullb", "the module null_blk is not loaded")),
             (Fact::Small, small),
@@ -134,6 +138,8 @@ impl Facts {
     }
 }
 
+/// A terminal without a person.
+pub const TMUX: &str = "/usr/bin/tmux";
 /// LLVM's disassembler.
 pub const OBJDUMP: &str = "/usr/bin/llvm-objdump";
 

@@ -17,6 +17,7 @@ pub mod records;
 pub mod roots;
 pub mod scripts;
 pub mod shrink;
+pub mod top;
 
 /// One of them.
 #[derive(Debug)]
@@ -117,6 +118,8 @@ pub const ALL: &[Scenario] = &[
         rungs: &[],
         run: roots::replaced,
     },
+    Scenario { name: "top/is_driven_by_keys", needs: &[Fact::Live, Fact::Tmux], rungs: &[], run: top::is_driven },
+    Scenario { name: "top/ends_on_interrupt", needs: &[Fact::Live, Fact::Tmux], rungs: &[], run: top::is_interrupted },
     Scenario { name: "ending/exit_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::exit },
     Scenario { name: "ending/interrupt_at_any_moment", needs: &[Fact::Live], rungs: &[], run: ending::interrupt },
     Scenario {

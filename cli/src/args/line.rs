@@ -14,7 +14,7 @@ const TEMPLATE: &str = "{about}\n{usage-heading} {usage}\n{options}{after-help}"
 #[command(name = "tapster", version, about, long_about = None, disable_version_flag = true, args_override_self = true)]
 #[command(infer_long_args = true, max_term_width = 120, help_template = TEMPLATE)]
 #[command(
-    override_usage = "tapster [OPTIONS] SCRIPT [ARGUMENT]...\n       tapster [OPTIONS] -e TEXT [ARGUMENT]...\n       tapster explain CODE|FUNCTION | doctor [--json] | man | completions SHELL"
+    override_usage = "tapster [OPTIONS] SCRIPT [ARGUMENT]...\n       tapster [OPTIONS] -e TEXT [ARGUMENT]...\n       tapster top [OPTIONS] SCRIPT [ARGUMENT]...\n       tapster explain CODE|FUNCTION | doctor [--json] | man | completions SHELL"
 )]
 #[command(after_help = "Options stand before SCRIPT. --help tells of all of them.")]
 #[command(
@@ -137,6 +137,16 @@ pub struct CommandLine {
         hide_short_help = true
     )]
     pub format: Writing,
+
+    /// Draw arrays keyed by stacks as a flame graph when the script has ended
+    ///
+    /// Where several arrays are, those after the largest are drawn into FILE-NAME.svg.
+    #[arg(long, value_name = "FILE.svg", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    pub flame: Option<OsString>,
+
+    /// Draw histograms over time as heat maps, numbers and rates as lines
+    #[arg(long, value_name = "FILE.svg", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    pub plot: Option<OsString>,
 
     /// Do not print at the end what the script writes and never reads
     #[arg(long, hide_short_help = true)]

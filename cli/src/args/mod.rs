@@ -20,6 +20,15 @@ use tapster_lang::diagnostic::Format;
 use tapster_runtime::command;
 use tapster_runtime::file::Rotation;
 
+/// The commands that stand where a script may, and how they are written.
+pub const COMMANDS: [(&str, &str); 5] = [
+    ("top", "top [OPTIONS] SCRIPT [ARGUMENT]..."),
+    ("explain", "explain CODE|FUNCTION|PROBE"),
+    ("doctor", "doctor [--json]"),
+    ("man", "man"),
+    ("completions", "completions SHELL"),
+];
+
 /// What was asked for.
 pub enum Command {
     /// To run a script, or to show what it becomes.
@@ -75,6 +84,17 @@ pub enum Source {
     Example(String),
 }
 
+impl Source {
+    /// What messages call it.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Text(_) => "<input>".into(),
+            Source::File(path) => path.to_string_lossy().into_owned(),
+            Source::Example(name) => name.clone(),
+        }
+    }
+}
+
 /// A run, as asked for.
 pub struct Options {
     /// The script.
@@ -115,8 +135,24 @@ pub struct Options {
     pub colour: Option<bool>,
     /// The file to write to, with conversions of strftime(3), and when to begin another.
     pub output: Option<(OsString, Option<Rotation>)>,
+    /// `top`: the globals stand on the terminal while the script runs.
+    pub top: bool,
+    /// Records instead of text.
+    pub machine: bool,
+    /// `--flame`: the file of a flame graph.
+    pub flame: Option<OsString>,
+    /// `--plot`: the file of charts over time.
+    pub plot: Option<OsString>,
     /// Options that change nothing, a line each.
     pub idle: Vec<String>,
+}
+
+impl Options {
+    /// Whether files are created that are not there when the script starts.
+    pub fn creates_files(&self) -> bool {
+        let turns = matches!(&self.output, Some((_, Some(_))));
+        turns || self.flame.is_some() || self.plot.is_some()
+    }
 }
 
 /// The options, as whoever prints or completes them needs them.
@@ -126,11 +162,12 @@ pub fn command() -> clap::Command {
 
 /// Reads the command line; what is wrong with it is said already.
 pub fn parse() -> Command {
-    let words = match rc::words() {
+    let mut words = match rc::words() {
         Ok(words) => words,
         Err(message) => return Command::Done(refusal::of_meaning(&message, false)),
     };
     let as_stap = words.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new("stap")));
+    let top = !as_stap && take_top(&mut words);
     if !as_stap && let Some(command) = by_name(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
         return command;
     }
@@ -139,10 +176,33 @@ pub fn parse() -> Command {
         Err(error) => return Command::Done(refusal::of_words(&error, as_stap)),
     };
     let read = CommandLine::from_arg_matches(&given).map_err(|error| error.to_string());
-    match read.and_then(|line| options(line, foreign::judge(&given)?, as_stap)) {
+    match read
+        .and_then(|line| options(line, foreign::judge(&given)?, as_stap))
+        .and_then(|options| watched(options, top))
+    {
         Ok(options) => Command::Run(Box::new(options)),
         Err(message) => Command::Done(refusal::of_meaning(&message, as_stap)),
     }
+}
+
+/// `tapster top …`: takes the word out of those of the command line, which stand behind those of the rc file.
+fn take_top(words: &mut Vec<OsString>) -> bool {
+    let given: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let is_top = given.first().is_some_and(|word| word == "top");
+    if is_top {
+        words.remove(words.len() - given.len());
+    }
+    is_top
+}
+
+/// A run whose globals are watched on the terminal.
+fn watched(mut options: Options, top: bool) -> Result<Options, String> {
+    if top && (options.goal != Goal::Run || options.machine) {
+        return Err("top: only for a script that runs, and not with -f json".into());
+    }
+    options.top = top;
+    options.check.keep_all |= top;
+    Ok(options)
 }
 
 /// What the first word alone asks for.
@@ -191,7 +251,7 @@ fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Option
             globals: line.global.iter().map(|global| initial_value(global)).collect::<Result<_, _>>()?,
             display: !line.no_global_var_display,
             elide: !line.unoptimized,
-            machine: line.format == Writing::Json,
+            keep_all: line.format == Writing::Json || line.flame.is_some() || line.plot.is_some(),
             guru: line.guru,
             skip_badvars: line.skip_badvars,
             target: line.target.as_deref().map_or(Ok(0), process)?,
@@ -213,6 +273,10 @@ fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Option
         format: format(line.diagnostics, as_stap),
         colour: colour(line.color),
         output: line.output.map(|file| (file, rotation)),
+        top: false,
+        machine: line.format == Writing::Json,
+        flame: line.flame,
+        plot: line.plot,
         idle,
     };
     line.define.iter().try_for_each(|define| limits::define(&mut options, define))?;

@@ -43,8 +43,8 @@ pub struct Options {
     pub display: bool,
     /// Leave out what has no effect; off with `-u`.
     pub elide: bool,
-    /// Keep whole statistics and what is never read: all of it is told at the end, `-f json`.
-    pub machine: bool,
+    /// Keep whole statistics and what is never read: all of it is shown, by `-f json`, pictures and tables.
+    pub keep_all: bool,
     /// `-g`.
     pub guru: bool,
     /// Take 0 for target variables that are not there, `--skip-badvars`.
@@ -72,7 +72,7 @@ impl Default for Options {
             globals: Vec::new(),
             display: true,
             elide: true,
-            machine: false,
+            keep_all: false,
             guru: false,
             skip_badvars: false,
             event_ring: tapster_runtime_ebpf::record::EVENT_RING,

@@ -104,10 +104,10 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
         modified::modified(&mut program, &mut cx);
     }
     if !cx.has_errors() {
-        if options.display && !options.machine {
+        if options.display && !options.keep_all {
             display::display(&library, &mentioned, &mut program);
         }
-        if options.elide && !options.machine {
+        if options.elide && !options.keep_all {
             unseen::unseen(&mut program);
         }
         declare::overrides(&mut program.globals, &mut cx);
@@ -150,7 +150,7 @@ pub fn settle(program: &mut hir::Program, world: &dyn World, options: &Options) 
 fn behind_types(library: &LibraryText, program: &mut hir::Program, notes: &mut Vec<String>, cx: &mut Context) {
     hir::reach::reach(program);
     usage::usage(program);
-    if cx.options.machine {
+    if cx.options.keep_all {
         usage::whole_statistics(program);
     }
     refine::constants(program);

@@ -68,11 +68,16 @@ impl Run {
         self.peek.as_ref().map_or(0, Peek::answer)
     }
 
-    /// Bytes of the kernel's memory or of this process's; `None` where there are none, or nobody may read them.
-    fn peek(&mut self, source: Source, address: i64, most: usize) -> Option<&[u8]> {
+    /// Loads what reads memory for handlers, while that is allowed.
+    pub fn load_peek(&mut self) {
         if self.peek.is_none() {
             self.peek = Peek::new().ok();
         }
+    }
+
+    /// Bytes of the kernel's memory or of this process's; `None` where there are none, or nobody may read them.
+    fn peek(&mut self, source: Source, address: i64, most: usize) -> Option<&[u8]> {
+        self.load_peek();
         self.peek.as_mut()?.read(source, address as u64, most).ok()
     }
 }

@@ -87,7 +87,8 @@ pub fn kernel_lines(symbols: &mut Symbols, stack: &[u8], line: Line) -> Vec<u8> 
     lines(stack, |address| place_of(address, symbols.find(address)), line)
 }
 
-fn place_of(address: u64, symbol: Option<&Symbol>) -> Place {
+/// What an address of the kernel is.
+pub fn place_of(address: u64, symbol: Option<&Symbol>) -> Place {
     let function = symbol.map(|symbol| (symbol.name.to_string(), address - symbol.start, symbol.size));
     let module = symbol.map(|symbol| (symbol.module.to_string(), 0));
     Place { address, function, module }

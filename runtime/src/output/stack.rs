@@ -5,6 +5,8 @@
 use crate::symbol::{Symbol, Symbols};
 use std::io::Write;
 
+/// From here on addresses are the kernel's (Documentation/arch/x86/x86_64/mm.rst).
+pub const KERNEL: u64 = 1 << 63;
 /// How far from the top a frame of the tracer may lie.
 const TRACER_FRAMES: usize = 8;
 

@@ -3,9 +3,9 @@
 //! Its start is what generated code reads ([`ContextHeader`]). Which handlers are called, and when, is the business of
 //! [`crate::runner`].
 
-mod machine;
 mod print;
 mod statistic;
+mod view;
 
 pub use print::Handles;
 

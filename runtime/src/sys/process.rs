@@ -17,6 +17,8 @@ use std::process::Command;
 #[repr(u32)]
 #[expect(missing_docs, reason = "named as the kernel names them")]
 pub enum Capability {
+    DacOverride = 1,
+    DacReadSearch = 2,
     SysPtrace = 19,
     SysAdmin = 21,
     Syslog = 34,
@@ -26,23 +28,54 @@ pub enum Capability {
 
 /// Whether this thread has a capability in effect. Unknown counts as yes: the kernel will tell.
 pub fn has_capability(capability: Capability) -> bool {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    /// `_LINUX_CAPABILITY_VERSION_3`: two words a set.
-    const VERSION: u32 = 0x2008_0522;
-    let mut header = Header { version: VERSION, pid: 0 };
-    // Per word: effective, permitted, inheritable.
-    let mut data = [[0u32; 3]; 2];
-    // SAFETY: version 3 writes exactly two `__user_cap_data_struct` of three words, which `data` holds.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
-    if check(result).is_err() {
-        return true;
-    }
     let number = capability as usize;
-    data[number / 32][0] >> (number % 32) & 1 == 1
+    Capabilities::get().map_or(true, |held| held.sets[number / 32][0] >> (number % 32) & 1 == 1)
+}
+
+/// Gives up all of this thread's capabilities but these. A program that it starts as root has them again
+/// (capabilities(7)).
+pub fn keep_capabilities(kept: &[Capability]) -> io::Result<()> {
+    let mut held = Capabilities::get()?;
+    for (word, set) in held.sets.iter_mut().enumerate() {
+        let kept = kept.iter().map(|capability| *capability as usize).filter(|number| number / 32 == word);
+        let mask = kept.fold(0, |mask, number| mask | 1 << (number % 32));
+        let [effective, permitted, inheritable] = set;
+        (*effective, *permitted, *inheritable) = (*effective & mask, *permitted & mask, *inheritable & mask);
+    }
+    held.set()
+}
+
+/// A thread's capabilities.
+struct Capabilities {
+    /// Per word: effective, permitted, inheritable.
+    sets: [[u32; 3]; 2],
+}
+
+/// `struct __user_cap_header_struct` (include/uapi/linux/capability.h).
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: i32,
+}
+
+impl CapabilityHeader {
+    /// `_LINUX_CAPABILITY_VERSION_3`: two words a set. 0 is this thread.
+    const OWN: CapabilityHeader = CapabilityHeader { version: 0x2008_0522, pid: 0 };
+}
+
+impl Capabilities {
+    fn get() -> io::Result<Capabilities> {
+        let (mut header, mut sets) = (CapabilityHeader::OWN, [[0u32; 3]; 2]);
+        // SAFETY: version 3 writes exactly two `__user_cap_data_struct` of three words, which `sets` holds.
+        check(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) })?;
+        Ok(Capabilities { sets })
+    }
+
+    fn set(&self) -> io::Result<()> {
+        let mut header = CapabilityHeader::OWN;
+        // SAFETY: version 3 reads exactly two `__user_cap_data_struct` of three words, which `sets` holds.
+        check(unsafe { libc::syscall(libc::SYS_capset, &raw mut header, self.sets.as_ptr()) }).map(drop)
+    }
 }
 
 /// Makes a pipe with a name, for those whom this mode allows.

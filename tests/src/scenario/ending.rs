@@ -96,7 +96,8 @@ fn check_ended(printed: &Printed) -> Result<(), String> {
     Err(format!("exit code {}, and begin and end probes have not both run\n{}", printed.exit, printed.transcript()))
 }
 
-fn check_leaks(before: &std::collections::BTreeSet<u32>) -> Result<(), String> {
+/// That no program stayed which was loaded since.
+pub fn check_leaks(before: &std::collections::BTreeSet<u32>) -> Result<(), String> {
     let leaked = loaded::leaked_since(before);
     if leaked.is_empty() { Ok(()) } else { Err(format!("these programs stayed: {leaked:?}")) }
 }

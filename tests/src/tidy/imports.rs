@@ -117,6 +117,9 @@ const DOORS: &[Door] = &[
         files_max: MANY,
     },
     Door { krate: "blazesym", through: &["runtime/src/symbol"], files_max: 1 },
+    Door { krate: "crossterm", through: &["cli/src/top"], files_max: MANY },
+    Door { krate: "ratatui_core", through: &["cli/src/top"], files_max: MANY },
+    Door { krate: "ratatui_crossterm", through: &["cli/src/top"], files_max: 1 },
     Door { krate: "clap", through: &["cli/src"], files_max: MANY },
     Door { krate: "libc", through: &["runtime/src", "cli/src", "tests/", "benches/"], files_max: MANY },
 ];

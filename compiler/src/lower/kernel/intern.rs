@@ -48,12 +48,25 @@ impl Kernel<'_> {
         code.to(taken);
         let hash = hash_words(code, first, bytes, limit);
         let count = code.b.ins().ushr_imm_u(bytes, 3);
+        let count = match memory {
+            Memory::Kernel => count,
+            Memory::User => self.with_process(code, count),
+        };
         code.store(count, place.plus(stack::COUNT));
         let cut = code.b.ins().icmp_imm_s(IntCC::Equal, bytes, i64::from(limit));
         self.keep(code, MapRole::Stacks, hash, Loss::StacksFull, (cut, Loss::StackTruncated), |_, _| place);
         code.jump(done, &[hash]);
         code.to(done);
         handle
+    }
+
+    /// Puts the process id into the upper half of a word.
+    fn with_process(&mut self, code: &mut Code, word: Value) -> Value {
+        let ids = self.helper(code, helper::GET_CURRENT_PID_TGID, &[]);
+        // The process id is the upper half already.
+        let process = code.b.ins().ushr_imm_u(ids, 32);
+        let process = code.b.ins().ishl_imm_u(process, 32);
+        code.b.ins().bor(process, word)
     }
 
     /// Gives the handle of a string of at most `size` bytes.
