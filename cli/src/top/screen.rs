@@ -142,7 +142,8 @@ impl Page<'_> {
         let taken = lines as u16 + 1;
         let hidden = last + 1 - first - lines;
         let more = if hidden > 0 { format!("  ({hidden} more below)") } else { String::new() };
-        self.line(end - taken, &format!("── {}{more} ", row.id), BOLD);
+        let key: Vec<String> = row.cells[..row.keys].iter().map(Cell::text).collect();
+        self.line(end - taken, &format!("── {}{more}", key.join(", ")), BOLD);
         let most = buckets.counts.iter().copied().max().unwrap_or(1).max(1);
         let width = usize::from(self.area.width).saturating_sub(34);
         for (nth, y) in (first..first + lines).zip(end - taken + 1..) {

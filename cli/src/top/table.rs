@@ -25,6 +25,8 @@ pub struct Row {
     pub id: String,
     /// A cell for each column.
     pub cells: Vec<Cell>,
+    /// How many of them are the key's.
+    pub keys: usize,
     /// The frames of its stacks, a line each, outermost last.
     pub frames: Vec<String>,
     /// The buckets of its statistic.
@@ -71,7 +73,7 @@ pub fn tables(globals: &[Global], before: Option<(&Counts, Duration)>) -> Vec<Ta
         let mut table = Table { name: global.name.clone(), keys, ..Table::default() };
         table.titles = titles(key_titles, elements.iter().map(|element| &element.value));
         for element in elements {
-            let id = crate::picture::key_text(&element.key);
+            let id = id(&element.key);
             let mut row = Row::new(id, element.key.iter().map(key_cell).collect());
             row.frames = element.key.iter().flat_map(frames).collect();
             let rate = rate(&table.name, &row.id, counted(&element.value));
@@ -95,7 +97,7 @@ pub fn counts(globals: &[Global]) -> Counts {
                 counts.extend(counted(value).map(|count| ((SCALARS.into(), global.name.clone()), count)));
             }
             Content::Array(elements) => counts.extend(elements.iter().filter_map(|element| {
-                let key = (global.name.clone(), crate::picture::key_text(&element.key));
+                let key = (global.name.clone(), id(&element.key));
                 Some((key, counted(&element.value)?))
             })),
         }
@@ -108,6 +110,15 @@ fn one(global: &Global) -> Option<(&str, &Value)> {
         Content::One(value) => Some((&global.name, value)),
         Content::Array(_) => None,
     }
+}
+
+/// A key as text: of stacks that look the same the addresses differ.
+fn id(key: &[Value]) -> String {
+    let part = |part: &Value| match part {
+        Value::Stack(places) => places.iter().map(|place| format!("{:x} ", place.address)).collect(),
+        other => key_cell(other).text(),
+    };
+    key.iter().map(part).collect::<Vec<_>>().join("\0")
 }
 
 /// The key's columns, then those of the values: of statistics one for each extractor, and last the rate.
@@ -173,7 +184,7 @@ fn frames(part: &Value) -> Vec<String> {
 
 impl Row {
     fn new(id: String, cells: Vec<Cell>) -> Row {
-        Row { id, cells, frames: Vec::new(), histogram: None }
+        Row { id, keys: cells.len(), cells, frames: Vec::new(), histogram: None }
     }
 
     /// Fills the columns behind the key.

@@ -29,6 +29,7 @@ const ALLOWED: &[&str] = &[
 const TWICE: &[(&str, &str)] = &[
     ("bitflags", "region of cranelift-jit"),
     ("hashbrown", "gimli of cranelift-codegen"),
+    ("syn", "macros of ratatui-core"),
     ("unicode-width", "miette"),
 ];
 
