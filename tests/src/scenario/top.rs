@@ -43,14 +43,17 @@ pub fn is_driven(env: &Env, _: Option<Rung>) -> Result<(), String> {
     terminal.until("gamma alone", |screen| screen.contains("gamma") && !screen.contains("alpha"))?;
     terminal.keys(&["Escape"])?;
     terminal.until("all of them", |screen| in_order(screen, ["alpha", "gamma", "beta"]))?;
-    terminal.keys(&["Tab", "Enter"])?;
+    // A picture that stands still: the largest row may be another one a moment later.
+    terminal.keys(&["Tab", "p"])?;
+    terminal.until("a table that is stopped", |screen| screen.contains("[paused]") && screen.contains(" +"))?;
+    terminal.keys(&["Enter"])?;
     let kallsyms = std::fs::read_to_string("/proc/kallsyms").map_err(|e| e.to_string())?;
     terminal.until("frames with names of the kernel", |screen| {
         let frames = screen.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(" [kernel]"));
         let names: Vec<&str> = frames.filter_map(|frame| Some(frame.trim().split_once("+0x")?.0)).collect();
         names.len() > 2 && names.iter().all(|name| kallsyms.contains(&format!(" {name}\n")))
     })?;
-    terminal.keys(&["Tab", "Home", "Down"])?;
+    terminal.keys(&["p", "Tab", "Home", "Down"])?;
     terminal.until("ten values between 4 and 7", |screen| {
         screen.lines().any(|line| line.contains("4 .. 7") && line.contains('█') && line.trim_end().ends_with(" 10"))
     })?;
@@ -59,10 +62,13 @@ pub fn is_driven(env: &Env, _: Option<Rung>) -> Result<(), String> {
         let rate = ticks.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
         rate.is_some_and(|rate| rate > 0.0 && rate < 20.0)
     })?;
-    terminal.tmux(&["resize-window", "-x", "50", "-y", "12"])?;
-    terminal.until("the keys in the last of 12 lines", |screen| {
-        screen.lines().count() == 12 && screen.lines().last().is_some_and(|line| line.contains("q quit"))
-    })?;
+    for (width, height) in [("50", "12"), ("80", "24")] {
+        terminal.tmux(&["resize-window", "-x", width, "-y", height])?;
+        terminal.until("the keys in the last line of another size", |screen| {
+            let lines = screen.lines().count().to_string() == height;
+            lines && screen.lines().last().is_some_and(|line| line.contains("q quit"))
+        })?;
+    }
     terminal.keys(&["q"])?;
     terminal.until("a terminal as it was", has_ended)?;
     check_leaks(&before)
