@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::{mem, thread};
 use tapster_compiler::image::{Image, ServedFile, When};
 
@@ -144,7 +144,16 @@ impl Feeds {
 
     fn collect(&mut self) {
         let Some((told, wake)) = &mut self.threads else { return };
-        while let Ok(event) = told.try_recv() {
+        loop {
+            let event = match told.try_recv() {
+                Ok(event) => event,
+                Err(TryRecvError::Empty) => return,
+                // Nobody is left who could tell: waiting for them would end at once, for ever.
+                Err(TryRecvError::Disconnected) => {
+                    self.threads = None;
+                    return;
+                }
+            };
             // Each was told by a byte, which is there already or comes at once.
             let _ = wake.read(&mut [0]);
             match event.when {

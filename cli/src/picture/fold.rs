@@ -131,12 +131,17 @@ fn text_frame(line: &str) -> Option<(Kind, String)> {
         Some(_) => Kind::Module,
     };
     match (name.rsplit_once("+0x"), module) {
-        (Some((name, _)), _) => Some((kind, name.into())),
+        (Some((name, offset)), _) if is_offset(offset) => Some((kind, name.into())),
         (None, Some(module)) if name.starts_with("0x") => Some((kind, format!("[{}]", file_name(module)))),
         // An address alone is a frame where it stands as print_stack() writes it.
         (None, None) if address.is_none() && name.starts_with("0x") && !name.contains(' ') => Some((kind, name.into())),
         _ => None,
     }
+}
+
+/// `10`, or with the function's length `10/0x300`.
+fn is_offset(text: &str) -> bool {
+    text.split("/0x").all(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// The last part of a path, without the offset behind it.

@@ -144,7 +144,7 @@ mod tests {
             Key::Tab,
             Key::Interrupt,
         ];
-        assert_eq!((keys, used), (expected.to_vec(), 26));
+        assert_eq!((keys, used), (expected.to_vec(), 27));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let mut rate = Rate::Period(PERIOD);
     let last = point.components.iter().skip(3);
     let (processes, last): (Vec<&Component>, Vec<&Component>) = last.partition(|part| part.name.name == "process");
-    no_more(point, if processes.is_empty() { 4 } else { 4 + last.len() })?;
+    no_more(point, if processes.is_empty() { 4 } else { 4 + last.len().min(1) })?;
     if let [part, ..] = last[..] {
         rate = match part.name.name.as_str() {
             "sample" => Rate::Period(positive(part)?),
