@@ -405,7 +405,10 @@ impl Core {
         if self.kept != Kept::All && !self.runner.run.image.handlers.is_empty() {
             self.runner.run.load_peek();
         }
-        privilege::settle(self.kept).map_err(|source| LoadError::Privilege { source })
+        // Pipes that are served allow others one direction, and the session opens the other.
+        let serves = !self.runner.run.image.served.is_empty();
+        let kept = if serves && self.kept == Kept::Names { Kept::NamesAndFiles } else { self.kept };
+        privilege::settle(kept).map_err(|source| LoadError::Privilege { source })
     }
 
     fn tell_attached(&mut self) {

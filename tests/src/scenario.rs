@@ -66,7 +66,6 @@ pub const ALL: &[Scenario] = &[
         rungs: &[],
         run: oom::of_the_machine,
     },
-    Scenario { name: "oom/reports_are_rationed", needs: &[Fact::Live], rungs: &[], run: oom::reports_are_rationed },
     Scenario {
         name: "oom/of_a_whole_group_as_the_kernel_says",
         needs: &[Fact::Live, Fact::Small],
@@ -74,6 +73,8 @@ pub const ALL: &[Scenario] = &[
         run: kills::of_a_whole_group,
     },
     Scenario { name: "oom/machines_read_the_same", needs: &[Fact::Live], rungs: &[], run: kills::for_machines },
+    // Behind the others: the kernel itself says nothing for five seconds after ten kills.
+    Scenario { name: "oom/reports_are_rationed", needs: &[Fact::Live], rungs: &[], run: oom::reports_are_rationed },
     Scenario {
         name: "scripts/reclaim_is_that_of_memory_stat",
         needs: &[Fact::Live, Fact::Modules, Fact::Small],

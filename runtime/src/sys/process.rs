@@ -78,13 +78,13 @@ impl Capabilities {
     }
 }
 
-/// Makes a pipe with a name, for those whom this mode allows; its owner may open both ends without any capability.
+/// Makes a pipe with a name, for those whom this mode allows.
 pub fn make_fifo(path: &Path, mode: u32) -> io::Result<()> {
     let name = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: the call reads the name alone.
     check(unsafe { libc::mkfifo(name.as_ptr(), mode) }.into())?;
     // The mask of the process takes from the mode.
-    fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o600))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// Has this process allowed to open so many files more than it usually does.
