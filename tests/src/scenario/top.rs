@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -98,8 +99,9 @@ fn in_order(screen: &str, words: [&str; 3]) -> bool {
 
 impl Terminal<'_> {
     fn start(env: &Env) -> Result<Terminal<'_>, String> {
-        let socket = format!("tapster-{}-{:?}", std::process::id(), std::thread::current().id());
-        let terminal = Terminal { env, socket: socket.replace(['(', ')'], "") };
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let nth = STARTED.fetch_add(1, Ordering::Relaxed);
+        let terminal = Terminal { env, socket: format!("tapster-{}-{nth}", std::process::id()) };
         let shell = r#""$TAPSTER" top -e "$SCRIPT"; echo "exit $?"; stty -a; sleep 60"#;
         let (tapster, script) = (format!("TAPSTER={}", env.tapster.display()), format!("SCRIPT={SCRIPT}"));
         let size = ["-x", "80", "-y", "24"];
