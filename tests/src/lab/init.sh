@@ -12,6 +12,7 @@ $B mount -t tmpfs -o mode=1777 tmpfs /tmp
 $B mkdir -p /dev/shm
 $B mount -t tmpfs tmpfs /dev/shm
 $B ln -sf /proc/self/fd /dev/fd
+$B ln -sf /proc/self/fd/1 /dev/stdout
 for port in 1 2 3; do $B stty -F /dev/ttyS$port raw -echo; done
 $B --install -s /bin
 export PATH=/tests/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
