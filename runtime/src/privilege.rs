@@ -54,7 +54,7 @@ pub enum Kept {
     All,
     /// What reads names.
     Names,
-    /// The same, and what creates files in folders of others.
+    /// The same, and what opens and creates files whatever their modes say.
     NamesAndFiles,
 }
 

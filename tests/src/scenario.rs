@@ -29,105 +29,67 @@ pub struct Scenario {
     /// Run once for each of these (empty: once).
     pub rungs: &'static [Rung],
     /// The test.
-    pub run: fn(&Env, Option<Rung>) -> Result<(), String>,
+    pub run: Run,
+}
+
+/// What a scenario does.
+type Run = fn(&Env, Option<Rung>) -> Result<(), String>;
+
+impl Scenario {
+    /// One that is run once where the kernel offers this.
+    const fn once(name: &'static str, needs: &'static [Fact], run: Run) -> Scenario {
+        Scenario { name, needs, rungs: &[], run }
+    }
 }
 
 const LADDER: &[Rung] = &[Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe, Rung::Tracepoint];
 
 /// All of them.
 pub const ALL: &[Scenario] = &[
-    Scenario { name: "judge/two_counters_agree", needs: &[Fact::Live], rungs: &[], run: judge::counters_agree },
-    Scenario { name: "judge/a_leak_is_seen", needs: &[Fact::Live], rungs: &[], run: judge::leak_is_seen },
-    Scenario {
-        name: "emit/object_is_disassembled",
-        needs: &[Fact::Live, Fact::Objdump],
-        rungs: &[],
-        run: disassembly::is_disassembled,
-    },
+    Scenario::once("judge/two_counters_agree", &[Fact::Live], judge::counters_agree),
+    Scenario::once("judge/a_leak_is_seen", &[Fact::Live], judge::leak_is_seen),
+    Scenario::once("emit/object_is_disassembled", &[Fact::Live, Fact::Objdump], disassembly::is_disassembled),
     Scenario {
         name: "truth/counts_and_stacks_under_load",
         needs: &[Fact::Live],
         rungs: LADDER,
         run: load::counts_and_stacks,
     },
-    Scenario { name: "truth/stacks_hold_the_call_site", needs: &[Fact::Live], rungs: &[], run: load::call_sites },
-    Scenario { name: "scripts/all_of_them_compile", needs: &[Fact::Live], rungs: &[], run: scripts::all_compile },
-    Scenario { name: "scripts/slab_top_is_slabinfo", needs: &[Fact::Live], rungs: &[], run: scripts::slab_top },
-    Scenario {
-        name: "process/files_of_other_roots",
-        needs: &[Fact::Live, Fact::Uprobe, Fact::Programs],
-        rungs: &[],
-        run: roots::other_roots,
-    },
-    Scenario { name: "oom/of_a_cgroup_as_the_kernel_says", needs: &[Fact::Live], rungs: &[], run: oom::of_a_cgroup },
-    Scenario {
-        name: "oom/of_the_machine_as_the_kernel_says",
-        needs: &[Fact::Live, Fact::Small],
-        rungs: &[],
-        run: oom::of_the_machine,
-    },
-    Scenario {
-        name: "oom/of_a_whole_group_as_the_kernel_says",
-        needs: &[Fact::Live, Fact::Small],
-        rungs: &[],
-        run: kills::of_a_whole_group,
-    },
-    Scenario { name: "oom/machines_read_the_same", needs: &[Fact::Live], rungs: &[], run: kills::for_machines },
+    Scenario::once("truth/stacks_hold_the_call_site", &[Fact::Live], load::call_sites),
+    Scenario::once("scripts/all_of_them_compile", &[Fact::Live], scripts::all_compile),
+    Scenario::once("scripts/slab_top_is_slabinfo", &[Fact::Live], scripts::slab_top),
+    Scenario::once("process/files_of_other_roots", &[Fact::Live, Fact::Uprobe, Fact::Programs], roots::other_roots),
+    Scenario::once("oom/of_a_cgroup_as_the_kernel_says", &[Fact::Live], oom::of_a_cgroup),
+    Scenario::once("oom/of_the_machine_as_the_kernel_says", &[Fact::Live, Fact::Small], oom::of_the_machine),
+    Scenario::once("oom/of_a_whole_group_as_the_kernel_says", &[Fact::Live, Fact::Small], kills::of_a_whole_group),
+    Scenario::once("oom/machines_read_the_same", &[Fact::Live], kills::for_machines),
     // Behind the others: the kernel itself says nothing for five seconds after ten kills.
-    Scenario { name: "oom/reports_are_rationed", needs: &[Fact::Live], rungs: &[], run: oom::reports_are_rationed },
-    Scenario {
-        name: "scripts/reclaim_is_that_of_memory_stat",
-        needs: &[Fact::Live, Fact::Modules, Fact::Small],
-        rungs: &[],
-        run: reclaim::of_a_cgroup,
-    },
-    Scenario {
-        name: "scripts/one_liners_of_processes",
-        needs: &[Fact::Live],
-        rungs: &[],
-        run: oneliners::of_processes,
-    },
-    Scenario { name: "scripts/one_liners_of_memory", needs: &[Fact::Live], rungs: &[], run: oneliners::of_memory },
-    Scenario { name: "scripts/one_liners_of_the_rest", needs: &[Fact::Live], rungs: &[], run: oneliners::of_the_rest },
-    Scenario {
-        name: "scripts/one_liners_of_little_memory",
-        needs: &[Fact::Live, Fact::Modules, Fact::Small],
-        rungs: &[],
-        run: oneliners::of_little_memory,
-    },
-    Scenario {
-        name: "scripts/biolatency_counts_requests",
-        needs: &[Fact::Live, Fact::Modules],
-        rungs: &[],
-        run: oneliners::requests_of_a_disk,
-    },
-    Scenario {
-        name: "scripts/shrinkers_know_a_file_system",
-        needs: &[Fact::Live, Fact::Modules, Fact::Small],
-        rungs: &[],
-        run: shrink::of_a_file_system,
-    },
-    Scenario {
-        name: "scripts/why_order_is_that_of_vmstat",
-        needs: &[Fact::Live, Fact::Small],
-        rungs: &[],
-        run: order::of_scattered_memory,
-    },
-    Scenario {
-        name: "process/replaced_programs_are_named",
-        needs: &[Fact::Live, Fact::Uprobe, Fact::Programs],
-        rungs: &[],
-        run: roots::replaced,
-    },
-    Scenario { name: "top/is_driven_by_keys", needs: &[Fact::Live, Fact::Tmux], rungs: &[], run: top::is_driven },
-    Scenario { name: "top/ends_on_interrupt", needs: &[Fact::Live, Fact::Tmux], rungs: &[], run: top::is_interrupted },
-    Scenario { name: "ending/exit_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::exit },
-    Scenario { name: "ending/interrupt_at_any_moment", needs: &[Fact::Live], rungs: &[], run: ending::interrupt },
-    Scenario {
-        name: "ending/interrupt_while_ending",
-        needs: &[Fact::Live],
-        rungs: &[],
-        run: ending::interrupt_while_ending,
-    },
-    Scenario { name: "ending/kill_leaves_nothing", needs: &[Fact::Live], rungs: &[], run: ending::kill },
+    Scenario::once("oom/reports_are_rationed", &[Fact::Live], oom::reports_are_rationed),
+    Scenario::once(
+        "scripts/reclaim_is_that_of_memory_stat",
+        &[Fact::Live, Fact::Modules, Fact::Small],
+        reclaim::of_a_cgroup,
+    ),
+    Scenario::once("scripts/one_liners_of_processes", &[Fact::Live], oneliners::of_processes),
+    Scenario::once("scripts/one_liners_of_memory", &[Fact::Live], oneliners::of_memory),
+    Scenario::once("scripts/one_liners_of_the_rest", &[Fact::Live], oneliners::of_the_rest),
+    Scenario::once(
+        "scripts/one_liners_of_little_memory",
+        &[Fact::Live, Fact::Modules, Fact::Small],
+        oneliners::of_little_memory,
+    ),
+    Scenario::once("scripts/biolatency_counts_requests", &[Fact::Live, Fact::Modules], oneliners::requests_of_a_disk),
+    Scenario::once(
+        "scripts/shrinkers_know_a_file_system",
+        &[Fact::Live, Fact::Modules, Fact::Small],
+        shrink::of_a_file_system,
+    ),
+    Scenario::once("scripts/why_order_is_that_of_vmstat", &[Fact::Live, Fact::Small], order::of_scattered_memory),
+    Scenario::once("process/replaced_programs_are_named", &[Fact::Live, Fact::Uprobe, Fact::Programs], roots::replaced),
+    Scenario::once("top/is_driven_by_keys", &[Fact::Live, Fact::Tmux], top::is_driven),
+    Scenario::once("top/ends_on_interrupt", &[Fact::Live, Fact::Tmux], top::is_interrupted),
+    Scenario::once("ending/exit_leaves_nothing", &[Fact::Live], ending::exit),
+    Scenario::once("ending/interrupt_at_any_moment", &[Fact::Live], ending::interrupt),
+    Scenario::once("ending/interrupt_while_ending", &[Fact::Live], ending::interrupt_while_ending),
+    Scenario::once("ending/kill_leaves_nothing", &[Fact::Live], ending::kill),
 ];
