@@ -62,6 +62,7 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("oom/of_a_cgroup_as_the_kernel_says", &[Fact::Live], oom::of_a_cgroup),
     Scenario::once("oom/of_the_machine_as_the_kernel_says", &[Fact::Live, Fact::Small], oom::of_the_machine),
     Scenario::once("oom/of_a_whole_group_as_the_kernel_says", &[Fact::Live, Fact::Small], kills::of_a_whole_group),
+    Scenario::once("oom/of_scattered_memory_as_the_kernel_says", &[Fact::Live, Fact::Small], oom::of_scattered_memory),
     Scenario::once("oom/machines_read_the_same", &[Fact::Live], kills::for_machines),
     // Behind the others: the kernel itself says nothing for five seconds after ten kills.
     Scenario::once("oom/reports_are_rationed", &[Fact::Live], oom::reports_are_rationed),

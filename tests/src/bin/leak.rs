@@ -2,13 +2,14 @@
 //!
 //! `keep` makes so many and holds them, `churn` makes and removes one so often; both then say `kept` on standard error and
 //! stay for so many seconds. Kinds: `epoll` (items of one epoll instance, the default), `pipes` (kept with a byte in each),
-//! `keys` (in the keyring of the process); only to be kept: `files` (made in the current folder, closed and opened again);
-//! only to be churned: `packets` (sent through the loopback device and received), `connections` (to port 9 of this machine,
+//! `keys` (in the keyring of the process); only to be kept: `files` (made in the current folder, closed and opened again),
+//! `scattered` (so many MiB of pages that nobody can move, every other one given back; then tables of 20 KiB, which take
+//! eight pages in a row, until there is no room for one; the kernel is asked to kill this process before any other); only to be churned: `packets` (sent through the loopback device and received), `connections` (to port 9 of this machine,
 //! where nobody listens), `crowd` (connections to somebody who takes none).
 #![expect(clippy::print_stderr, reason = "a program for terminals and pipes")]
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |nth: usize| arguments.get(nth).and_then(|text| text.parse::<u64>().ok());
     let (Some(how), Some(items), Some(seconds)) = (arguments.first(), number(1), number(2)) else {
-        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|files|packets|connections|crowd]");
+        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|files|scattered|packets|connections|crowd]");
         return ExitCode::FAILURE;
     };
     let kind = arguments.get(3).map_or("epoll", String::as_str);
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         ("keep", "pipes") => keep_pipes(items).map(|_held| stay()),
         ("keep", "keys") => keep_keys(items).map(|()| stay()),
         ("keep", "files") => keep_files(items).map(|_held| stay()),
+        ("keep", "scattered") => keep_scattered(items).map(|_held| stay()),
         ("churn", "epoll") => churn_items(items).map(|()| stay()),
         ("churn", "pipes") => (0..items).try_for_each(|_| io::pipe().map(drop)).map(|()| stay()),
         ("churn", "connections") => {
@@ -102,6 +104,32 @@ fn keep_files(files: u64) -> io::Result<Vec<File>> {
     let name = |file| format!("f{file}");
     (0..files).try_for_each(|file| File::create(name(file)).map(drop))?;
     (0..files).map(|file| File::open(name(file))).collect()
+}
+
+/// A pipe has a table of its buffers in one piece, 40 bytes each, and takes a page for each when it is written to.
+fn keep_scattered(mib: u64) -> io::Result<Vec<(io::PipeReader, io::PipeWriter)>> {
+    fs::write("/proc/self/oom_score_adj", "1000")?;
+    raise_limit(200_000)?;
+    let wide = |pages: i32| {
+        let pipe = io::pipe()?;
+        // SAFETY: takes numbers only; the pipe is open.
+        checked(unsafe { libc::fcntl(pipe.1.as_raw_fd(), libc::F_SETPIPE_SZ, pages << 12) }).map(|_| pipe)
+    };
+    let (mut held, mut given_back) = (vec![], vec![]);
+    for _ in 0..mib / 2 {
+        let mut pair = [wide(256)?, wide(256)?];
+        for _ in 0..256 {
+            pair.iter_mut().try_for_each(|(_, writer)| writer.write_all(&[7; 4096]))?;
+        }
+        let [kept, given] = pair;
+        held.push(kept);
+        given_back.push(given);
+    }
+    drop(given_back);
+    eprintln!("scattered");
+    loop {
+        held.push(wide(512)?);
+    }
 }
 
 fn churn_items(items: u64) -> io::Result<()> {

@@ -72,6 +72,59 @@ pub fn of_the_machine(env: &Env, _: Option<Rung>) -> Result<(), String> {
     check().map_err(|why| told.transcript(&why))
 }
 
+/// Half of memory is free, but hardly two pages in a row: the verdict says so, and what compaction came to.
+pub fn of_scattered_memory(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let memory = fs::read_to_string("/proc/meminfo").map_err(|e| e.to_string())?.replace(' ', "");
+    let scattered = (number(&memory, "MemAvailable:")? >> 10).saturating_sub(120);
+    let mut leak = env.bare(&env.helpers.join("leak"));
+    leak.args(["keep", &scattered.to_string(), "0", "scattered"]);
+    let failed = compactions()?;
+    let told = strike(env, &[], &[leak])?;
+    let failed = compactions()? - failed;
+    let [report] = told.reports.as_slice() else { return Err(told.transcript("one report is due")) };
+    let check = || -> Result<(), String> {
+        victim(report, &told.kernel)?;
+        let verdict = between(report, "\n", ": memory is fragmented")?;
+        // Every other page was given back, and the most was taken for their tables.
+        let free = size(verdict.split(" are free").next().unwrap_or_default())?;
+        if free < (scattered << 20) / 4 {
+            return Err(format!("{free} bytes are free of {scattered} MiB whose half was given back"));
+        }
+        near("free", size(between(report, "; free ", " (")?)?, number(&told.kernel, "\n free:")? << 12)?;
+        let order: usize = between(report, "(order ", ")")?.parse().map_err(|e| format!("order: {e}"))?;
+        near("small blocks", our_blocks(report, order)?, kernels_blocks(&told.kernel, order)?)?;
+        // Compaction is asked for before anybody is killed, unless it was put off; the kernel counts a failure then.
+        let tried = between(report, "  compaction in the last two minutes:", "\n")?;
+        if order > 0 && failed > 0 && tried.contains("made no block free") {
+            return Ok(());
+        }
+        Err(format!("order {order}, {failed} failures by the kernel's count, and we say:{tried}"))
+    };
+    check().map_err(|why| told.transcript(&why))
+}
+
+/// How often compaction gave a process no block.
+fn compactions() -> Result<u64, String> {
+    number(&fs::read_to_string("/proc/vmstat").map_err(|e| format!("/proc/vmstat: {e}"))?, "\ncompact_fail ")
+}
+
+/// Bytes that are free in blocks of less than 2^`order` pages: `4k:13 8k:17 … 1M:2`.
+fn our_blocks(report: &str, order: usize) -> Result<u64, String> {
+    let (_, last) = report.split_once("  free blocks  ").ok_or("no line of free blocks")?;
+    let counts: Result<Vec<u64>, _> = last.split_whitespace().map(|block| number(block, ":")).collect();
+    Ok(counts?.iter().take(order).enumerate().map(|(order, count)| count << (12 + order)).sum())
+}
+
+/// The same of all zones: `Node 0 DMA32: 13*4kB (UM) 17*8kB … = 1234kB`.
+fn kernels_blocks(kernel: &str, order: usize) -> Result<u64, String> {
+    let zones = kernel.lines().filter(|line| line.starts_with("Node ") && line.contains("*4kB "));
+    let blocks = zones.flat_map(|line| line.split(' ')).filter_map(|word| word.split_once('*'));
+    let sized =
+        blocks.map(|(count, size)| Ok((number(&format!(" {count}"), " ")?, number(&format!(" {size}"), " ")? << 10)));
+    let sized: Result<Vec<(u64, u64)>, String> = sized.collect();
+    Ok(sized?.iter().filter(|(_, size)| *size < 4096 << order).map(|(count, size)| count * size).sum())
+}
+
 /// A dozen reports in full, and the number of the others.
 pub fn reports_are_rationed(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let group = Group::new(8)?;
