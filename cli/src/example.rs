@@ -21,10 +21,14 @@ pub fn read(name: &str) -> Result<(String, Vec<u8>), String> {
 }
 
 fn unknown(name: &str) -> String {
-    let names = || SCRIPTS.iter().map(|(known, _)| known.trim_end_matches(".stp"));
     let help =
         did_you_mean(name, names()).unwrap_or_else(|| format!("there are {}", names().collect::<Vec<_>>().join(", ")));
     format!("Example '{name}' was not found: {help}")
+}
+
+/// What the scripts that come along are called.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SCRIPTS.iter().map(|(known, _)| known.trim_end_matches(".stp"))
 }
 
 /// A file of this name in a folder or one below.

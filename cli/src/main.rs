@@ -24,7 +24,7 @@ use std::time::Instant;
 fn main() -> ExitCode {
     let started = Instant::now();
     // A shell that asks what a word may become is answered, and nothing else is done.
-    clap_complete::CompleteEnv::with_factory(args::command).complete();
+    clap_complete::CompleteEnv::with_factory(complete::command).complete();
     match args::parse() {
         args::Command::Run(options) => pipeline::run(&options, started),
         args::Command::Explain(topic) => explain::explain(&topic),

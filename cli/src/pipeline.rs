@@ -62,6 +62,7 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     if options.goal == Goal::Ast {
         return shown(reporter, &tapster_lang::print::print(&name, &scripts[0]));
     }
+    reporter.warn(gone(options).as_slice(), &sources)?;
     reporter.progress.step("looking for probe points, reading types");
     let (check_options, command) = with_command(options, &machine, reporter)?;
     if let Goal::Places(variables) = options.goal {
@@ -103,6 +104,13 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     }
 }
 
+/// What there is to say of a process of `-x` that is no more: SystemTap says nothing, and its script waits for ever.
+fn gone(options: &Options) -> Option<Diagnostic> {
+    let pid = options.check.target;
+    let is_gone = options.goal == Goal::Run && pid != 0 && !tapster_runtime::binary::is_there(pid);
+    is_gone.then(|| Diagnostic::warning("probe::target-gone", format!("-x: there is no process {pid}")))
+}
+
 /// Starts the program of `-c`, which waits until the probes stand; gives the choices with what is known of it.
 fn with_command(
     options: &Options,
@@ -137,12 +145,17 @@ fn read(source: &Source, reporter: &Reporter) -> Result<(String, Vec<u8>), Faile
     } else {
         std::fs::read(path)
     };
-    text.map(|text| (name.clone(), text)).map_err(|error| {
+    text.map(|text| (name.clone(), without_mark(text))).map_err(|error| {
         reporter.all_said(&match error.kind() {
             std::io::ErrorKind::NotFound => missing(&name),
             _ => format!("cannot read '{name}': {error}"),
         })
     })
+}
+
+/// The mark of byte order that some editors write before a text is no part of it.
+fn without_mark(text: Vec<u8>) -> Vec<u8> {
+    text.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec).unwrap_or(text)
 }
 
 /// What to say of a script that is not there: it may have been meant as a command.

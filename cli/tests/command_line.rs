@@ -225,6 +225,13 @@ fn a_dash_is_standard_input() {
 }
 
 #[test]
+fn scripts_come_from_editors_of_other_systems() {
+    let folder = Folder::new("editors");
+    let script = folder.file("marked.stp", &format!("\u{feff}{}\r\n", HELLO.replace(' ', "\r\n")));
+    prints(&[&script.to_string_lossy()], "hello\n");
+}
+
+#[test]
 fn more_scripts_run_in_addition() {
     prints(&["-E", "probe end { println(\"over\") }", "-e", HELLO], "hello\nover\n");
     let (code, _, said) = run(&["-E", "probe end { }"]);
@@ -323,9 +330,23 @@ fn shells_are_told_what_words_may_become() {
     }
     assert!(run(&["completions", "nosuch"]).2.contains("not for 'nosuch'"));
     assert!(offered(&["--dump-f"]).contains(&"--dump-functions".to_owned()));
+    assert!(offered(&["explain", "execn"]).contains(&"execname".to_owned()));
+    assert!(offered(&["explain", "vm.pagef"]).contains(&"vm.pagefault".to_owned()));
+    assert_eq!(offered(&["--example", "slab-l"]), ["slab-leak"]);
+    assert_eq!(offered(&["expl"]), ["explain"]);
     assert!(offered(&["-l", "timer.pro"]).contains(&"timer.profile".to_owned()));
     assert!(offered(&["-l", "'kernel.func"]).contains(&"kernel.function(\"".to_owned()));
     assert!(offered(&["-e", "'probe begin { println(execn"]).contains(&"probe begin { println(execname(".to_owned()));
+}
+
+#[test]
+fn bash_offers_what_the_program_says() {
+    let complete = r#"source <(tapster completions bash); COMP_WORDS=(tapster -l "'timer.pro"); COMP_CWORD=2
+        _clap_complete_tapster tapster "'timer.pro" -l; printf '%s\n' "${COMPREPLY[@]}""#;
+    let folder = Path::new(env!("CARGO_BIN_EXE_tapster")).parent().expect("a folder").to_string_lossy();
+    let path = format!("{folder}:/usr/bin:/bin");
+    let (code, out, _) = ran(program("/bin/bash").env("PATH", path).args(["-c", complete]));
+    assert!(code == 0 && out.lines().any(|line| line == "timer.profile"), "{out}");
 }
 
 #[test]

@@ -56,6 +56,9 @@ pub fn parse(
     env: &Environment,
     macros: &Macros,
 ) -> Result<Parsed, Vec<Diagnostic>> {
+    if sources.file_text(file).contains('\0') {
+        return Err(vec![binary(sources.name(file))]);
+    }
     let typed_is_empty = lexer::scan(sources.file_text(file), 0).is_none();
     let expanded = preprocess(file, sources, env, macros)?;
     let found = check::check(expanded.file, sources, env);
@@ -70,6 +73,11 @@ pub fn parse(
         warnings.extend(unused_arguments(&expanded.used_args));
     }
     Ok(Parsed { script, warnings, used_args: expanded.used_args })
+}
+
+fn binary(name: &str) -> Diagnostic {
+    let error = Diagnostic::error("parse::binary", format!("Input file '{name}' is no text: it holds bytes of zero."));
+    Diagnostic { kind: Kind::Bare, ..error }
 }
 
 fn empty(name: &str, typed: bool) -> Diagnostic {

@@ -37,6 +37,11 @@ pub fn executable(name: &str) -> Option<String> {
     env::split_paths(&path).map(|folder| folder.join(name)).find(is_command).and_then(|path| real(&path))
 }
 
+/// Whether a process runs, or has ended and nobody has been told yet.
+pub fn is_there(pid: i64) -> bool {
+    fs::exists(format!("/proc/{pid}")).unwrap_or(true)
+}
+
 /// The file that a process runs. One that cannot be reached by its path, because it was replaced or lies in another
 /// namespace, is reached through the process.
 pub fn program_of(pid: u32) -> Option<String> {

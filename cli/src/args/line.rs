@@ -29,7 +29,7 @@ pub struct CommandLine {
     pub text: Vec<String>,
 
     /// Run this text in addition to the script
-    #[arg(short = 'E', value_name = "TEXT", action = clap::ArgAction::Append, hide_short_help = true)]
+    #[arg(short = 'E', value_name = "TEXT", action = clap::ArgAction::Append, hide_short_help = true, add = ArgValueCompleter::new(complete::text))]
     pub more_text: Vec<String>,
 
     /// Run a script that comes with Tapster, or that SystemTap's folder of examples has
@@ -199,7 +199,7 @@ pub struct CommandLine {
     pub version: (),
 
     /// The script's file, unless there is -e, and the script's arguments
-    #[arg(value_name = "SCRIPT", trailing_var_arg = true, value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "SCRIPT", trailing_var_arg = true, value_hint = ValueHint::FilePath, add = ArgValueCompleter::new(complete::script))]
     pub words: Vec<OsString>,
 }
 
