@@ -2,7 +2,8 @@
 //!
 //! A command begins with `# tapster `, and goes over several lines while a quote is open; what follows is its output. Any number may
 //! stand for a number and any blanks for blanks; `…` is any text, and a line of nothing else any lines. Blocks marked
-//! `stp` are scripts that must compile.
+//! `stp` are scripts that must compile. Those marked `sh` change the machine they are typed on, or go on until ^C: they are run in a
+//! copy of it that is gone afterwards, on a terminal, and must succeed.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -29,7 +30,26 @@ pub enum What {
     Command(String, Vec<String>),
     /// A script that compiles.
     Script(String),
+    /// What somebody types who installs Tapster, or looks at pictures.
+    Session(String),
 }
+
+/// Runs `$TEXT` on a terminal, in a root where nothing that is written stays, with Tapster installed and ended by ^C after a while.
+const IN_A_COPY: &str = r#"
+set -eu
+program=$(command -v tapster)
+mount -t tmpfs none /mnt
+mkdir /mnt/above /mnt/work /mnt/root
+mount -t overlay -o lowerdir=/,upperdir=/mnt/above,workdir=/mnt/work overlay /mnt/root
+for folder in proc sys dev; do mount --rbind /$folder /mnt/root/$folder; done
+mkdir -p /mnt/root/tapster /mnt/root/usr/bin
+cp "$program" /mnt/root/usr/bin/tapster
+cp -r scripts docs /mnt/root/tapster
+export TEXT="stty cols 80 rows 24
+tapster() { timeout --foreground --preserve-status -s INT 5 /usr/bin/tapster \"\$@\"; }
+$TEXT"
+exec chroot /mnt/root sh -c 'cd /tapster; PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=xterm exec script -qec "exec sh -euc \"\$TEXT\"" /dev/null'
+"#;
 
 /// All samples of a document.
 pub fn samples(text: &str) -> Vec<Sample> {
@@ -42,12 +62,11 @@ pub fn samples(text: &str) -> Vec<Sample> {
         }
         let inside = lines.by_ref().take_while(|(_, line)| line.trim() != "```");
         let inside: Vec<(usize, &str)> = inside.map(|(at, line)| (at + 1, line)).collect();
+        let text = || inside.iter().map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
         match language {
             "console" => samples.extend(commands(&inside)),
-            "stp" => {
-                let script: Vec<&str> = inside.iter().map(|(_, line)| *line).collect();
-                samples.push(Sample { line: fence + 1, what: What::Script(script.join("\n")) });
-            }
+            "stp" => samples.push(Sample { line: fence + 1, what: What::Script(text()) }),
+            "sh" => samples.push(Sample { line: fence + 1, what: What::Session(text()) }),
             _ => {}
         }
     }
@@ -75,24 +94,26 @@ fn commands(lines: &[(usize, &str)]) -> Vec<Sample> {
 impl Sample {
     /// Tries it.
     pub fn run(&self, env: &Env) -> Verdict {
-        let (command, shown) = match &self.what {
-            What::Command(command, shown) => (command.as_str(), Some(shown)),
-            What::Script(_) => ("tapster -p4 -e \"$SCRIPT\"", None),
+        let (words, command, text) = match &self.what {
+            What::Command(command, _) => (&["sh"][..], command.as_str(), ""),
+            What::Script(script) => (&["sh"][..], "tapster -p4 -e \"$TEXT\"", script.as_str()),
+            What::Session(text) => (&["unshare", "--mount", "sh"][..], IN_A_COPY, text.as_str()),
         };
-        let mut shell = env.bare(Path::new("sh"));
-        shell.current_dir(workspace::root()).args(["-c", &format!("exec 2>&1\n{command}")]);
-        if let What::Script(script) = &self.what {
-            shell.env("SCRIPT", script);
-        }
+        let mut shell = env.bare(Path::new(words[0]));
+        shell.args(&words[1..]).args(["-c", &format!("exec 2>&1\n{command}")]);
+        shell.current_dir(workspace::root()).env("TEXT", text);
         let ran = Running::start(&mut shell).map_err(|e| e.to_string());
         let printed = match ran.and_then(|running| running.finish(env.seconds(40))) {
             Ok(printed) => printed,
             Err(why) => return Verdict::Fail(why),
         };
-        match shown {
-            None if printed.exit == 0 => Verdict::Pass,
-            Some(shown) if fits(shown, &printed.stdout) => Verdict::Pass,
-            _ => Verdict::Fail(format!("it printed\n{}", printed.transcript())),
+        let is_as_shown = match &self.what {
+            What::Command(_, shown) => fits(shown, &printed.stdout),
+            What::Script(_) | What::Session(_) => printed.exit == 0,
+        };
+        match is_as_shown {
+            true => Verdict::Pass,
+            false => Verdict::Fail(format!("it printed\n{}", printed.transcript())),
         }
     }
 }
