@@ -1,36 +1,76 @@
 //! The library: functions, globals and aliases in the language itself, embedded in the binary.
 //!
-//! Only the files whose names a script uses are parsed, and then those whose names they use.
+//! Only the definitions whose names a script uses are parsed, and then those whose names they use.
 
 use crate::intrinsic;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use tapster_lang::ast::{self, ExprKind, FunctionBody, Item, ProbePoint, Script};
 use tapster_lang::parse::parse;
 use tapster_lang::preprocess::{Environment, Macros};
-use tapster_lang::{Diagnostic, SourceMap};
+use tapster_lang::{Diagnostic, FileId, SourceMap};
+
+/// Where the library defines a name.
+struct Definition {
+    /// A function's, a global's, a macro's with its `@`, or the first two parts of an alias's, `vfs.read`.
+    name: &'static str,
+    /// Only definitions of the same file know it.
+    private: bool,
+    /// One of [`FILES`].
+    file: u16,
+    /// Where its text starts in the file.
+    start: u32,
+    /// The end of its text.
+    end: u32,
+}
 
 include!(concat!(env!("OUT_DIR"), "/tapset.rs"));
+
+/// The files of the library of which something is used.
+#[derive(Default)]
+struct Opened(HashMap<u16, FileId>);
+
+impl Opened {
+    /// A definition as a text of its own, which knows where in its file it stands.
+    fn text(&mut self, definition: &Definition, sources: &mut SourceMap) -> FileId {
+        let (name, text) = FILES[usize::from(definition.file)];
+        let add = || sources.add_bytes(format!("tapset/{name}"), text.as_bytes());
+        let file = *self.0.entry(definition.file).or_insert_with(add);
+        sources.add_part(file, definition.start, definition.end)
+    }
+}
 
 /// The macros of the library that a text may use.
 pub fn macros(text: &[u8], sources: &mut SourceMap, environment: &Environment) -> Result<Macros, Vec<Diagnostic>> {
     let mut macros = Macros::default();
-    let mut taken: HashSet<u16> = HashSet::new();
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    for (at, _) in text.iter().enumerate().filter(|(_, byte)| **byte == b'@') {
-        let length = text[at + 1..].iter().take_while(|byte| is_name(byte)).count();
-        let name = core::str::from_utf8(&text[at..=at + length]).unwrap_or_default();
-        if let Some(file) = file_of(name)
-            && taken.insert(file)
-        {
-            let (name, text) = FILES[usize::from(file)];
-            let id = sources.add_bytes(format!("tapset/{name}"), text.as_bytes());
-            macros.add_file(id, sources, environment)?;
+    let mut opened = Opened::default();
+    let mut taken: HashSet<&str> = HashSet::new();
+    let mut texts: Vec<&[u8]> = vec![text];
+    while let Some(text) = texts.pop() {
+        for name in operators(text) {
+            if let Some(definition) = definitions(name, None).next()
+                && taken.insert(definition.name)
+            {
+                let id = opened.text(definition, sources);
+                macros.add_file(id, sources, environment)?;
+                texts.push(definition.text().as_bytes());
+            }
         }
     }
     Ok(macros)
 }
 
-/// Adds the files of the library that scripts need, in the order in which they are found to be needed.
+/// The words of a text that begin with `@`.
+fn operators(text: &[u8]) -> impl Iterator<Item = &str> {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let starts = text.iter().enumerate().filter(|(_, byte)| **byte == b'@').map(|(at, _)| at);
+    starts.map(move |at| {
+        let length = text[at + 1..].iter().take_while(|byte| is_name(byte)).count();
+        core::str::from_utf8(&text[at..=at + length]).unwrap_or_default()
+    })
+}
+
+/// Adds what scripts need of the library, in the order in which it is found to be needed. Definitions of one file stay
+/// together, as its private names are theirs alone.
 pub fn complete(
     scripts: &mut Vec<Script>,
     sources: &mut SourceMap,
@@ -38,34 +78,56 @@ pub fn complete(
     macros: &Macros,
 ) -> Result<(), Vec<Diagnostic>> {
     let environment = Environment { user_script: false, ..*environment };
-    let mut taken: HashSet<u16> = HashSet::new();
-    let mut calls = crate::syscall::Made::default();
-    let mut counters = crate::counter::Made::default();
-    let mut looked_at = 0;
-    while looked_at < scripts.len() {
-        let own = defined(&scripts[..]);
-        let mut wanted: Vec<u16> = Vec::new();
-        uses(&scripts[looked_at], &mut |name| {
-            if !own.contains(name) {
-                wanted.extend(files_of(name).filter(|file| taken.insert(*file)));
-            }
-        });
-        for file in wanted {
-            let (name, text) = FILES[usize::from(file)];
-            let id = sources.add_bytes(format!("tapset/{name}"), text.as_bytes());
-            scripts.push(parse(id, sources, &environment, macros)?.script);
+    let mut needs = Needs { own: defined(scripts), ..Needs::default() };
+    scripts.iter().for_each(|script| needs.look(script, None));
+    let mut opened = Opened::default();
+    let mut places: HashMap<u16, usize> = HashMap::new();
+    while let Some(needed) = needs.queue.pop_front() {
+        let (id, file) = match needed {
+            Needed::Definition(definition) => (opened.text(definition, sources), Some(definition.file)),
+            Needed::Made(name, text) => (sources.add_bytes(name, text.as_bytes()), None),
+        };
+        let script = parse(id, sources, &environment, macros)?.script;
+        needs.look(&script, file);
+        match file.map(|file| *places.entry(file).or_insert(scripts.len())).filter(|place| *place < scripts.len()) {
+            Some(place) => scripts[place].items.extend(script.items),
+            None => scripts.push(script),
         }
-        if let Some(text) = calls.text(&scripts[looked_at]) {
-            let id = sources.add_bytes("tapset/syscall", text.as_bytes());
-            scripts.push(parse(id, sources, &environment, macros)?.script);
-        }
-        if let Some(text) = counters.text(&scripts[looked_at]) {
-            let id = sources.add_bytes("tapset/counter", text.as_bytes());
-            scripts.push(parse(id, sources, &environment, macros)?.script);
-        }
-        looked_at += 1;
     }
     Ok(())
+}
+
+/// What scripts need that is not there yet.
+#[derive(Default)]
+struct Needs {
+    /// Names that the user defines: the library's are not taken.
+    own: HashSet<String>,
+    taken: HashSet<(u16, u32)>,
+    calls: crate::syscall::Made,
+    counters: crate::counter::Made,
+    queue: VecDeque<Needed>,
+}
+
+/// Something to parse.
+enum Needed {
+    Definition(&'static Definition),
+    /// A text made on demand, with its name.
+    Made(&'static str, String),
+}
+
+impl Needs {
+    /// Asks for what a script uses; one of the library's comes from a file.
+    fn look(&mut self, script: &Script, file: Option<u16>) {
+        uses(script, &mut |name, within| {
+            if !self.own.contains(name) {
+                let found = definitions(name, file).chain(aliases(name, within));
+                let new = found.filter(|found| self.taken.insert((found.file, found.start)));
+                self.queue.extend(new.map(Needed::Definition));
+            }
+        });
+        let made = [("tapset/syscall", self.calls.text(script)), ("tapset/counter", self.counters.text(script))];
+        self.queue.extend(made.into_iter().filter_map(|(name, text)| Some(Needed::Made(name, text?))));
+    }
 }
 
 /// The files by name, with their texts.
@@ -82,14 +144,16 @@ pub fn signatures(name: &str) -> impl Iterator<Item = &'static str> {
     found.into_iter().map(|rest| rest.split_inclusive(')').next().unwrap_or(rest))
 }
 
-/// The names that the library defines.
+/// The names that the library defines for scripts.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    INDEX.iter().map(|(name, _)| *name)
+    let mut names: Vec<_> = INDEX.iter().filter(|found| !found.private).map(|found| found.name).collect();
+    names.dedup();
+    names.into_iter()
 }
 
 /// The file that defines a name.
 pub fn text_of(name: &str) -> Option<&'static str> {
-    file_of(name).map(|file| FILES[usize::from(file)].1)
+    definitions(name, None).next().map(|found| FILES[usize::from(found.file)].1)
 }
 
 /// A file of a library that the user brings along.
@@ -167,8 +231,8 @@ pub fn extend(
     while looked_at < scripts.len() {
         let own = defined(&scripts[..]);
         let mut wanted = Vec::new();
-        uses(&scripts[looked_at], &mut |name| {
-            let is_ours = file_of(name).is_some() || crate::intrinsic::find(name).is_some() || own.contains(name);
+        uses(&scripts[looked_at], &mut |name, _| {
+            let is_ours = is_ours(name) || crate::intrinsic::find(name).is_some() || own.contains(name);
             let mut with_name = (0..extras.len()).filter(|at| extras[*at].names.iter().any(|known| known == name));
             if !is_ours
                 && let Some(at) = with_name.next()
@@ -186,14 +250,34 @@ pub fn extend(
     Ok(())
 }
 
-fn file_of(name: &str) -> Option<u16> {
-    files_of(name).next()
+impl Definition {
+    fn text(&self) -> &'static str {
+        &FILES[usize::from(self.file)].1[self.start as usize..self.end as usize]
+    }
 }
 
-/// The files that define a name: several may have aliases that start with it.
-fn files_of(name: &str) -> impl Iterator<Item = u16> {
-    let first = INDEX.partition_point(|(known, _)| *known < name);
-    INDEX[first..].iter().take_while(move |(known, _)| *known == name).map(|(_, file)| *file)
+/// The definitions of a name that a file of the library knows, or everybody.
+fn definitions(name: &str, file: Option<u16>) -> impl Iterator<Item = &'static Definition> {
+    let first = INDEX.partition_point(|known| known.name < name);
+    let of_name = INDEX[first..].iter().take_while(move |known| known.name == name);
+    of_name.filter(move |known| !known.private || Some(known.file) == file)
+}
+
+/// The aliases that a point may mean whose first part is the name: those with its second part. Where there are none, or
+/// the part is a pattern, all that start with the name.
+fn aliases(first: &str, second: Option<&str>) -> impl Iterator<Item = &'static Definition> {
+    let prefix = second.map(|_| format!("{first}.")).unwrap_or_default();
+    let start = INDEX.partition_point(|known| *known.name < *prefix);
+    let count = INDEX[start..].iter().take_while(|known| second.is_some() && known.name.starts_with(&prefix)).count();
+    let all = &INDEX[start..start + count];
+    let is_meant = move |known: &&Definition| Some(&known.name[prefix.len()..]) == second;
+    let any = !all.iter().any(|known| is_meant(&known));
+    all.iter().filter(move |known| any || is_meant(known))
+}
+
+/// Whether the library has a name, as a definition's or as the first part of an alias's.
+fn is_ours(name: &str) -> bool {
+    definitions(name, None).next().is_some() || aliases(name, Some("")).next().is_some()
 }
 
 /// Names that the scripts define themselves: theirs win over the library's.
@@ -220,10 +304,15 @@ pub fn variables(block: &ast::Block) -> HashSet<String> {
     names
 }
 
-/// Every name that a script calls, reads or probes.
-fn uses(script: &Script, name: &mut dyn FnMut(&str)) {
-    let point = |points: &[ProbePoint], name: &mut dyn FnMut(&str)| {
-        points.iter().filter_map(|point| point.components.first()).for_each(|first| name(&first.name.name));
+/// Every name that a script calls, reads or probes, with the second part of a point's.
+fn uses(script: &Script, name: &mut dyn FnMut(&str, Option<&str>)) {
+    let point = |points: &[ProbePoint], name: &mut dyn FnMut(&str, Option<&str>)| {
+        for point in points {
+            let mut parts = point.components.iter().map(|part| part.name.name.as_str());
+            if let Some(first) = parts.next() {
+                name(first, Some(parts.next().unwrap_or_default()));
+            }
+        }
         for condition in points.iter().filter_map(|point| point.condition.as_ref()) {
             crate::check::walk::expr(condition, &mut |e| named(e, name));
         }
@@ -247,13 +336,13 @@ fn uses(script: &Script, name: &mut dyn FnMut(&str)) {
     }
 }
 
-fn named(e: &ast::Expr, name: &mut dyn FnMut(&str)) {
+fn named(e: &ast::Expr, name: &mut dyn FnMut(&str, Option<&str>)) {
     match &e.kind {
-        ExprKind::Var(var) => name(var),
-        ExprKind::Index(array, _) | ExprKind::In(_, array) => name(&array.name),
+        ExprKind::Var(var) => name(var, None),
+        ExprKind::Index(array, _) | ExprKind::In(_, array) => name(&array.name, None),
         // What the table has with so many parameters is not looked for in files: they have the other overloads.
         ExprKind::Call(function, args) if intrinsic::takes(&function.name, args.len()) => {}
-        ExprKind::Call(function, _) => name(&function.name),
+        ExprKind::Call(function, _) => name(&function.name, None),
         _ => {}
     }
 }

@@ -1,13 +1,17 @@
 //! The library as a whole: its reference is current, and SystemTap's own library can be read.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tapster_compiler::check::{refused, registers};
 use tapster_compiler::dump::{Dump, dump};
+use tapster_compiler::intrinsic::INTRINSICS;
 use tapster_compiler::library::{self, Extra};
 use tapster_compiler::reference;
-use tapster_lang::SourceMap;
+use tapster_lang::ast::Item;
 use tapster_lang::parse::parse;
 use tapster_lang::preprocess::Environment;
+use tapster_lang::{SourceMap, Span};
 
 /// `TAPSTER_BLESS=1` writes the pages anew.
 #[test]
@@ -33,6 +37,67 @@ fn all_that_has_a_name_is_explained() {
         let is_explained = reference::families().any(|(family, _)| reference::is_of(&form, family));
         assert!(is_explained, "no family of compiler/src/probe/families.md has the form {form}");
     }
+}
+
+/// Functions of SystemTap's library that more than one of 779 scripts calls, SystemTap's examples and others'.
+const USED: &str = include_str!("used_functions.txt");
+
+#[test]
+fn functions_that_scripts_use_are_there_or_refused_with_a_reason() {
+    let known: HashSet<&str> =
+        library::names().chain(INTRINSICS.iter().map(|row| row.name)).chain(registers::names()).collect();
+    for name in USED.split_whitespace() {
+        let instead = refused::instead(name);
+        assert!(known.contains(name) != instead.is_some(), "{name} is known, or refused with a reason, not both");
+    }
+    for (name, instead) in refused::REFUSED {
+        assert!(USED.split_whitespace().any(|used| used == *name) && instead.len() > 20, "{name}: {instead}");
+    }
+}
+
+/// What a script takes of the library: the names of aliases, functions and globals, each with its file and line.
+fn taken(text: &str) -> Vec<(String, String, u32)> {
+    let (mut sources, environment) = (SourceMap::new(), Environment::default());
+    let macros = library::macros(text.as_bytes(), &mut sources, &environment).expect("macros that can be read");
+    let file = sources.add("<input>", text);
+    let mut scripts = vec![parse(file, &mut sources, &environment, &macros).expect("a script").script];
+    library::complete(&mut scripts, &mut sources, &environment, &macros).expect("a library that can be read");
+    let at = |name: String, span: Span| {
+        let place = sources.locate(span.start);
+        (name, place.file.to_owned(), place.line)
+    };
+    let named = |item: &Item| match item {
+        Item::Alias(alias) => Some(at(alias.names[0].to_string(), alias.names[0].span)),
+        Item::Function(function) => Some(at(function.name.name.clone(), function.name.span)),
+        Item::Global(global) => Some(at(global.name.name.clone(), global.name.span)),
+        _ => None,
+    };
+    scripts[1..].iter().flat_map(|script| &script.items).filter_map(named).collect()
+}
+
+#[test]
+fn what_is_not_used_is_not_read_and_what_is_keeps_its_place() {
+    for (script, names) in [
+        ("probe scheduler.ctxswitch { println(next_pid) }", vec!["scheduler.ctxswitch"]),
+        ("probe vfs.read.return { println(1) }", vec!["vfs.read", "vfs.read.return"]),
+        ("probe begin { printf(\"%s\", human_bytes(1)) }", vec!["human_bytes", "__human"]),
+        ("probe begin { start_stopwatch(\"a\") }", vec!["start_stopwatch", "__stopwatch_started"]),
+    ] {
+        let found = taken(script);
+        for name in names {
+            let (_, file, line) = found.iter().find(|(known, ..)| known == name).expect(name);
+            let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a library file");
+            let written = text.lines().nth(*line as usize - 1).unwrap_or_default();
+            assert!(written.contains(name), "{name} is said to be in {file}:{line}: {written}");
+        }
+        assert!(found.len() < 12, "{script} takes {found:?}");
+    }
+}
+
+#[test]
+fn a_point_that_names_none_of_the_aliases_takes_all_that_are_similar() {
+    let found = taken("probe vfs.raed { println(1) }");
+    assert!(found.iter().any(|(name, ..)| name == "vfs.read"), "{found:?}");
 }
 
 /// Files of Debian's package `systemtap-common`; CI installs it.

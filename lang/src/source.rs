@@ -161,6 +161,15 @@ impl SourceMap {
         self.push(name.into(), text, Some(from))
     }
 
+    /// Adds a part of another file as a text of its own: places in it are those of the file.
+    pub fn add_part(&mut self, file: FileId, start: u32, end: u32) -> FileId {
+        let from = &self.files[file.0 as usize];
+        let origin = Span::new(from.start + start, from.start + end);
+        let (name, text) = (from.name.clone(), from.text[start as usize..end as usize].to_owned());
+        let piece = Piece { at: 0, origin, verbatim: true, site: None };
+        self.push(name, text, Some(Expanded { pieces: vec![piece], sites: Vec::new() }))
+    }
+
     fn push(&mut self, name: String, mut text: String, expanded: Option<Expanded>) -> FileId {
         let start = self.files.last().map_or(1, |last| last.end().saturating_add(1));
         let room = (u32::MAX - 1 - start.min(u32::MAX - 1)) as usize;

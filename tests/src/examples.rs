@@ -208,13 +208,15 @@ fn stopped(stderr: &str) -> Outcome {
     Outcome { reached, why }
 }
 
-/// What goes on while scripts run: files, processes, signals, memory, a disk's file and the loopback network.
+/// What goes on while scripts run: files, processes, signals, memory, a disk's file, a disk where one is free for it, and
+/// the loopback network.
 pub const LOAD: &str = r#"
 while :; do
   find /usr /tests -name '*e*' -size +1 > /dev/null 2>&1
   dd if=/dev/zero of=/tmp/tapster.load bs=65536 count=16 conv=fsync 2> /dev/null
   cat /proc/[0-9]*/stat > /dev/null 2>&1
   rm -f /tmp/tapster.load
+  [ -b /dev/nullb8 ] && dd if=/dev/zero of=/dev/nullb8 bs=65536 count=16 conv=fsync 2> /dev/null
   caller; storm --rounds 2
   (nc -l -p 7461 > /dev/null 2>&1 & server=$!; sleep 0.1; echo hello | nc -w 1 127.0.0.1 7461; kill $server) > /dev/null 2>&1
   sleep 0.05

@@ -92,7 +92,7 @@ impl Builder<'_, '_> {
         let similar = if near.is_empty() { String::new() } else { format!(" (similar: {})", near.join(", ")) };
         let error = Diagnostic::error("check::no-function", format!("unresolved function {}{similar}", name.name))
             .label(name.span, "no such function");
-        match did_you_mean(&name.name, known()) {
+        match super::refused::instead(&name.name).map(str::to_owned).or_else(|| did_you_mean(&name.name, known())) {
             Some(help) => error.help(help),
             None => error.help("docs/tapset.md lists the functions of the library"),
         }

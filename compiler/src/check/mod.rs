@@ -36,6 +36,7 @@ mod place;
 mod places;
 mod pointee;
 mod refine;
+pub mod refused;
 pub mod registers;
 pub(crate) mod shape;
 mod sides;

@@ -89,7 +89,21 @@ pub const FUNCTIONS: &[FunctionRow] = &[
         since: "6.9",
         source: "include/linux/huge_mm.h, the old name is an inline function",
     },
+    FunctionRow {
+        asked: "tcp_transmit_skb",
+        actual: "__tcp_transmit_skb",
+        since: "4.18",
+        source: "net/ipv4/tcp_output.c, the old name is an inline function",
+    },
 ];
+
+/// Tracepoints that were renamed, which stand in the same place and tell the same.
+pub const TRACEPOINTS: &[FunctionRow] = &[FunctionRow {
+    asked: "mm_vmscan_writepage",
+    actual: "mm_vmscan_write_folio",
+    since: "5.19",
+    source: "mm/vmscan.c, pageout() of folios",
+}];
 
 /// A suffix that a whole family of functions got.
 pub struct SuffixRow {

@@ -5,6 +5,7 @@ use super::site::{Arg, Context, Resolver, Site, Sites, no_more, text, word_args}
 use crate::hir::Place;
 use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
+use crate::kernel::renames::TRACEPOINTS;
 use crate::suggest::did_you_mean;
 use crate::world::KernelType;
 use std::collections::{BTreeMap, HashMap};
@@ -25,7 +26,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let (system, name) = asked.split_once(':').map_or((None, asked), |(system, name)| (Some(system), name));
     let found = match is_pattern(name) || system.is_some_and(is_pattern) {
         true => matching(btf, system, name, resolver),
-        false => one(btf, system, name, resolver, at)?.into_iter().collect(),
+        false => one(btf, system, name, resolver, at)?.or_else(|| renamed(btf, name, resolver)).into_iter().collect(),
     };
     if found.is_empty() {
         return Err(no_match(btf, asked, at));
@@ -75,6 +76,15 @@ fn one(btf: &Btf, asked: Option<&str>, name: &str, resolver: &Resolver, at: Span
         (Some(system), Some(asked)) if system != asked => Err(other_system(name, &system, at)),
         (system, asked) => Ok(Some(Found { system: system.or(asked.map(str::to_owned)), ..found })),
     }
+}
+
+/// The tracepoint that took the place of one with this name.
+fn renamed(btf: &Btf, name: &str, resolver: &mut Resolver) -> Option<Found> {
+    let rows = TRACEPOINTS.iter().filter(|row| row.asked == name);
+    let (row, found) = rows.filter_map(|row| Some((row, find(btf, row.actual)?))).next()?;
+    let kernel = resolver.kernel();
+    resolver.note(format!("{name} is {} on Linux {kernel} (since {}: {})", row.actual, row.since, row.source));
+    Some(Found { system: resolver.world.event_system(row.actual), ..found })
 }
 
 /// The tracepoints that a pattern stands for, by name.

@@ -13,6 +13,8 @@ use crate::lab::{Scratch, session};
 pub const KERNEL: &str = "6.12";
 /// Where they are in the guest.
 const THERE: &str = "/examples";
+/// Libraries that scripts trace, beside the C library, which the helpers need.
+const LIBRARIES: &[&str] = &["libpthread.so.0", "libresolv.so.2", "libssl.so.3"];
 /// What a line about a script begins with.
 const MARK: &str = "@@ ";
 
@@ -26,6 +28,11 @@ pub fn outcomes(examples: &[Example], tapster: &Path) -> Result<Vec<Outcome>, St
     let image = || {
         let mut image = session::standard_image(&job(examples), &kernel, tapster)?;
         image.tree(Path::new(FOLDER), THERE)?;
+        let folder = Path::new("/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
+        let libraries = LIBRARIES.iter().map(|name| folder.join(name)).filter(|library| library.exists());
+        for library in libraries {
+            image.in_place(&library)?;
+        }
         image.write(&initramfs)
     };
     image().map_err(|error| format!("initramfs: {error}"))?;
@@ -54,7 +61,7 @@ fn outcome(line: &str) -> Option<(&str, Outcome)> {
 /// What the guest does: as [`Example::ran`], one line a script.
 fn job(examples: &[Example]) -> String {
     let mut job =
-        format!("ifconfig lo 127.0.0.1 up\ncat > /load <<'END'\n{LOAD}END\nsh /load > /dev/null 2>&1 &\n{TRY}");
+        format!("ifconfig lo 127.0.0.1 up\n{DISK}cat > /load <<'END'\n{LOAD}END\nsh /load > /dev/null 2>&1 &\n{TRY}");
     for example in examples {
         let (folder, file) = example.name.rsplit_once('/').unwrap_or(("", &example.name));
         let all = example.options.iter().map(String::as_str).chain([file]);
@@ -64,6 +71,9 @@ fn job(examples: &[Example]) -> String {
     }
     job
 }
+
+/// A disk of memory, for [`LOAD`].
+const DISK: &str = "cd /sys/kernel/config/nullb && mkdir load && echo 64 > load/size && echo 8 > load/index && echo 1 > load/memory_backed && echo 1 > load/power\n";
 
 const TRY: &str = r#"
 try() {

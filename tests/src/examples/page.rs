@@ -23,7 +23,6 @@ const REASONS: &[(&str, &str, Matter)] = &[
     ("cannot be done in eBPF", "writes variables of the kernel or of a program, which eBPF cannot", OutOfReach),
     ("embedded C", "has pieces of C", OutOfReach),
     ("embedded code", "has pieces of C", OutOfReach),
-    ("switch_file", "calls a function of SystemTap's guru mode that is C", OutOfReach),
     ("no way to probe", "probes functions of the kernel, and there are no kprobes", Machine),
     ("no probes found", "probes functions of the kernel, and there are no kprobes", Machine),
     ("no program", "traces a program that is not installed", Machine),
@@ -80,11 +79,14 @@ impl Page {
              How far Tapster comes with the scripts that Debian's package `systemtap-doc` installs in\n\
              `/usr/share/systemtap/examples`, each with the options and arguments that its makers try it with. {this} is the\n\
              machine that this page was written on, which has no kprobes; {other} is that of Debian 13, booted in QEMU with\n\
-             nothing but busybox. Generated: `TAPSTER_BLESS=1 cargo test --release -p tapster-tests --test docs compatibility`;\n\
+             busybox, small programs of the tests and the libraries of C, threads, names and TLS. Generated: `TAPSTER_BLESS=1 cargo test --release -p tapster-tests --test docs compatibility`;\n\
              without `TAPSTER_BLESS` the test checks that what is said of {this} still holds there.\n\n\
              `runs`: two seconds under a load without an error, and printed something; `silent`: printed nothing;\n\
              `accepted`: by the kernel's verifier; `compiles`, `parses`: no further than that; `-`: not\n\
-             tried yet.\n\n"
+             tried yet.\n\n\
+             Two shares are given. The strict one is of all scripts but those with pieces of C and those that write variables\n\
+             of others. The second also leaves out those that find nothing to probe there: a program, a module, a function or\n\
+             a tracepoint that this machine or this kernel does not have, or debug information that is not installed.\n\n"
         );
         self.summary(&mut page, &this, &other);
         self.reasons(&mut page);
@@ -121,9 +123,16 @@ impl Page {
         line(page, format_args!("| need C or write memory of others | {} | {} |", out_of_reach(0), out_of_reach(1)));
         let missing = |nth: usize| self.stopped_by(nth, Machine).to_string();
         line(page, format_args!("| find nothing to probe there | {} | {} |", missing(0), missing(1)));
-        for (what, least) in [("are accepted", Reached::Accepted), ("run to their end", Reached::Silent)] {
-            let share = |nth: usize| self.share(nth, least);
-            line(page, format_args!("| of all others, {what} | {} % | {} % |", share(0), share(1)));
+        let strictly: &[Matter] = &[OutOfReach];
+        let counts = [
+            ("strictly: of those that need neither C nor writes", strictly),
+            ("of those that also find something to probe", &[OutOfReach, Machine]),
+        ];
+        for (whose, left_out) in counts {
+            for (what, least) in [("are accepted", Reached::Accepted), ("run to their end", Reached::Silent)] {
+                let share = |nth: usize| self.share(nth, least, left_out);
+                line(page, format_args!("| {whose}, {what} | {} % | {} % |", share(0), share(1)));
+            }
         }
     }
 
@@ -133,11 +142,11 @@ impl Page {
         stopped.filter(|one| reason(&one.why).1 == matter).count()
     }
 
-    /// Of those that could be accepted there, how many in a hundred come so far.
-    fn share(&self, nth: usize, least: Reached) -> usize {
+    /// How many in a hundred come so far, of those that are not stopped for some reasons.
+    fn share(&self, nth: usize, least: Reached, left_out: &[Matter]) -> usize {
         let come = self.0.values().filter(|outcomes| outcomes[nth].reached >= least).count();
-        let could = self.0.len() - self.stopped_by(nth, OutOfReach) - self.stopped_by(nth, Machine);
-        100 * come / could.max(1)
+        let stopped: usize = left_out.iter().map(|matter| self.stopped_by(nth, *matter)).sum();
+        100 * come / (self.0.len() - stopped).max(1)
     }
 
     /// Why scripts are accepted by neither kernel: what is said by the one that they come furthest on.

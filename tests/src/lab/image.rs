@@ -48,6 +48,11 @@ impl Image {
         self.executable(path, &format!("/add/{}", name.to_string_lossy()))
     }
 
+    /// Adds a program or library under its own path, and the libraries that it needs.
+    pub fn in_place(&mut self, path: &Path) -> io::Result<()> {
+        self.executable(path, &path.to_string_lossy())
+    }
+
     /// Adds a module that the first process loads; those that it needs come before it.
     pub fn module(&mut self, path: &Path) -> io::Result<()> {
         self.modules += 1;

@@ -20,12 +20,27 @@ pub fn named(point: &ProbePoint, resolver: &Resolver) -> Option<Vec<ProbePoint>>
     if resolver.world.executable(name).is_some() {
         return None;
     }
-    let paths = match name {
-        name if is_build(name) => resolver.world.of_build(name).into_iter().collect(),
-        name if name.contains(['*', '?', '[']) => resolver.world.executables(name),
-        _ => return None,
+    let is_pattern = name.contains(['*', '?', '[']);
+    let mut paths: Vec<String> = match is_build(name) {
+        true => resolver.world.of_build(name).into_iter().collect(),
+        false if is_pattern => resolver.world.executables(name),
+        false => Vec::new(),
     };
+    paths.extend(library(name).iter().flatten().flat_map(|pattern| resolver.world.executables(pattern)));
+    paths.sort();
+    paths.dedup();
+    if paths.is_empty() && !is_pattern && !is_build(name) {
+        return None;
+    }
     Some(paths.into_iter().map(|path| with_program(point, path)).collect())
+}
+
+/// Where a library of `/lib64`, `/usr/lib*` or their kind lies on distributions with a folder for each kind of machine:
+/// `/usr/lib/x86_64-linux-gnu`, or `/lib/…` where that is no link.
+fn library(name: &str) -> Option<[String; 2]> {
+    let name = name.strip_prefix("/usr").unwrap_or(name).strip_prefix("/lib")?;
+    let name = name.strip_prefix("64").or(name.strip_prefix('*')).unwrap_or(name).strip_prefix('/')?;
+    (!name.contains('/')).then(|| ["/usr", ""].map(|root| format!("{root}/lib/*-linux-gnu/{name}")))
 }
 
 fn with_program(point: &ProbePoint, path: String) -> ProbePoint {
@@ -56,6 +71,22 @@ pub fn all(point: &ProbePoint, points: &[ProbePoint], resolve: &mut dyn FnMut(&P
             let many = points.len() > 1;
             sites.iter_mut().for_each(|site| site.lenient |= many);
             Ok(sites)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::library;
+
+    #[test]
+    fn libraries_have_a_folder_for_each_kind_of_machine() {
+        for name in ["/lib64/libc.so.6", "/usr/lib64/libc.so.6", "/lib*/libc.so.6", "/usr/lib/libc.so.6"] {
+            let found = ["/usr/lib/*-linux-gnu/libc.so.6", "/lib/*-linux-gnu/libc.so.6"].map(String::from);
+            assert_eq!(library(name), Some(found), "{name}");
+        }
+        for name in ["/usr/lib64/php/mod.so", "/usr/libexec/x", "/opt/lib/libc.so.6", "libc.so.6"] {
+            assert_eq!(library(name), None, "{name}");
         }
     }
 }
