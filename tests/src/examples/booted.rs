@@ -73,7 +73,7 @@ fn job(examples: &[Example]) -> String {
 }
 
 /// A disk of memory, for [`LOAD`].
-const DISK: &str = "cd /sys/kernel/config/nullb && mkdir load && echo 64 > load/size && echo 8 > load/index && echo 1 > load/memory_backed && echo 1 > load/power\n";
+const DISK: &str = "cd /sys/kernel/config/nullb && mkdir nullb8 && echo 64 > nullb8/size && echo 8 > nullb8/index && echo 1 > nullb8/memory_backed && echo 1 > nullb8/power\n";
 
 const TRY: &str = r#"
 try() {

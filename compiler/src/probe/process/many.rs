@@ -27,6 +27,7 @@ pub fn named(point: &ProbePoint, resolver: &Resolver) -> Option<Vec<ProbePoint>>
         false => Vec::new(),
     };
     paths.extend(library(name).iter().flatten().flat_map(|pattern| resolver.world.executables(pattern)));
+    paths.extend(moved(&paths).filter_map(|path| resolver.world.executable(&path)).collect::<Vec<_>>());
     paths.sort();
     paths.dedup();
     if paths.is_empty() && !is_pattern && !is_build(name) {
@@ -41,6 +42,16 @@ fn library(name: &str) -> Option<[String; 2]> {
     let name = name.strip_prefix("/usr").unwrap_or(name).strip_prefix("/lib")?;
     let name = name.strip_prefix("64").or(name.strip_prefix('*')).unwrap_or(name).strip_prefix('/')?;
     (!name.contains('/')).then(|| ["/usr", ""].map(|root| format!("{root}/lib/*-linux-gnu/{name}")))
+}
+
+/// Since glibc 2.34 the functions of its libraries for threads and more are in the C library; the old names are empty.
+const MOVED: &[&str] = &["libpthread.so", "libpthread-2", "libdl.so", "librt.so", "libutil.so", "libanl.so"];
+
+/// The C libraries beside some libraries whose functions moved there.
+fn moved(paths: &[String]) -> impl Iterator<Item = String> {
+    let parts = paths.iter().filter_map(|path| path.rsplit_once('/'));
+    let of_glibc = parts.filter(|(_, name)| MOVED.iter().any(|moved| name.starts_with(moved)));
+    of_glibc.map(|(folder, _)| format!("{folder}/libc.so.6"))
 }
 
 fn with_program(point: &ProbePoint, path: String) -> ProbePoint {
@@ -77,7 +88,7 @@ pub fn all(point: &ProbePoint, points: &[ProbePoint], resolve: &mut dyn FnMut(&P
 
 #[cfg(test)]
 mod tests {
-    use super::library;
+    use super::{library, moved};
 
     #[test]
     fn libraries_have_a_folder_for_each_kind_of_machine() {
@@ -88,5 +99,10 @@ mod tests {
         for name in ["/usr/lib64/php/mod.so", "/usr/libexec/x", "/opt/lib/libc.so.6", "libc.so.6"] {
             assert_eq!(library(name), None, "{name}");
         }
+    }
+    #[test]
+    fn functions_of_threads_are_in_the_c_library() {
+        let paths = ["/lib64/libpthread.so.0", "/lib64/libm.so.6", "/usr/lib/librt.so.1"].map(String::from);
+        assert_eq!(moved(&paths).collect::<Vec<_>>(), ["/lib64/libc.so.6", "/usr/lib/libc.so.6"]);
     }
 }
