@@ -165,8 +165,13 @@ fn a_full_disk_is_a_failure() {
     let (code, out, said) = run(&["-o", "/dev/full", "-e", HELLO]);
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(said.starts_with("ERROR: cannot write output: No space left on device"), "{said}");
-    let (code, _, said) = run(&["-o", "/nonexistent/x", "-e", HELLO]);
-    assert!(code == 1 && said.starts_with("error: -o: cannot write '/nonexistent/x'"), "{said}");
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+    for words in [&["--help"][..], &["-V"], &["doctor"], &["-l", "timer.profile"], &["man"]] {
+        let ended = tapster(words).stdout(full()).stderr(Stdio::null()).status().expect("runs");
+        assert_eq!(ended.code(), Some(1), "{words:?}");
+    }
+    let (code, _, said) = run(&["-o", "/dev/null/x", "-e", HELLO]);
+    assert!(code == 1 && said.starts_with("error: -o: cannot write '/dev/null/x'"), "{said}");
 }
 
 #[test]

@@ -89,6 +89,7 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("process/replaced_programs_are_named", &[Fact::Live, Fact::Uprobe, Fact::Programs], roots::replaced),
     Scenario::once("top/is_driven_by_keys", &[Fact::Live, Fact::Tmux], top::is_driven),
     Scenario::once("top/ends_on_interrupt", &[Fact::Live, Fact::Tmux], top::is_interrupted),
+    Scenario::once("top/stops_and_goes_on", &[Fact::Live, Fact::Tmux], top::is_suspended),
     Scenario::once("ending/exit_leaves_nothing", &[Fact::Live], ending::exit),
     Scenario::once("ending/interrupt_at_any_moment", &[Fact::Live], ending::interrupt),
     Scenario::once("ending/interrupt_while_ending", &[Fact::Live], ending::interrupt_while_ending),

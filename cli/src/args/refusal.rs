@@ -13,8 +13,15 @@ const STAP_HELP: &str = "Try '--help' for more information. [man stap]\n\
 pub fn of_words(error: &Error, as_stap: bool) -> ExitCode {
     match stap_message(error).filter(|_| as_stap) {
         Some(message) => say(&format!("stap: {message}\n{STAP_HELP}")),
-        // Nothing is left to say where even this cannot be printed.
-        None => drop(error.print()),
+        None => {
+            let printed = error.print();
+            // Who has read enough of the help goes away: that is no failure, a full disk is one.
+            if let Err(error) = printed.map_err(|error| error.kind())
+                && error != std::io::ErrorKind::BrokenPipe
+            {
+                return ExitCode::FAILURE;
+            }
+        }
     }
     if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

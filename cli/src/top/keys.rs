@@ -28,6 +28,8 @@ pub enum Key {
     PageDown,
     /// ^C or ^D.
     Interrupt,
+    /// ^Z.
+    Suspend,
 }
 
 /// The keys of standard input.
@@ -94,6 +96,7 @@ fn next(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
         [b'\t', ..] => single(Key::Tab),
         [0x7f | 0x08, ..] => single(Key::Backspace),
         [0x03 | 0x04, ..] => single(Key::Interrupt),
+        [0x1a, ..] => single(Key::Suspend),
         [0..0x20, ..] => Some((None, 1)),
         [first, ..] => {
             let length = match first {
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn sequences_are_keys() {
-        let (keys, used) = parse(b"q\x1b[A\x1bOB\x1b[6~\x1b[1;5C\x1b[15~\xc3\xa4\r\t\x03", false);
+        let (keys, used) = parse(b"q\x1b[A\x1bOB\x1b[6~\x1b[1;5C\x1b[15~\xc3\xa4\r\t\x1a\x03", false);
         let expected = [
             Key::Char('q'),
             Key::Up,
@@ -142,9 +145,10 @@ mod tests {
             Key::Char('ä'),
             Key::Enter,
             Key::Tab,
+            Key::Suspend,
             Key::Interrupt,
         ];
-        assert_eq!((keys, used), (expected.to_vec(), 27));
+        assert_eq!((keys, used), (expected.to_vec(), 28));
     }
 
     #[test]

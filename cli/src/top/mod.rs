@@ -10,7 +10,7 @@ mod state;
 mod table;
 
 use crossterm::{cursor, execute, terminal};
-use keys::Keys;
+use keys::{Key, Keys};
 use ratatui_core::terminal::Terminal;
 use ratatui_crossterm::CrosstermBackend;
 use state::State;
@@ -19,6 +19,7 @@ use std::io::{self, IsTerminal, Stdout, Write};
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tapster_runtime::sys::terminal::suspend;
 use tapster_runtime::view::Global;
 use tapster_runtime::watch::{Verdict, Watcher};
 
@@ -69,13 +70,20 @@ impl Top {
     /// Takes the terminal.
     fn open(&mut self) -> io::Result<()> {
         if self.shown.is_none() {
-            terminal::enable_raw_mode()?;
-            execute!(io::stdout(), terminal::EnterAlternateScreen, cursor::Hide)?;
+            take()?;
             restore_on_panic();
             self.shown = Some(Terminal::new(CrosstermBackend::new(io::stdout()))?);
             self.prints.0.borrow_mut().is_taken = true;
         }
         Ok(())
+    }
+
+    /// Leaves the terminal to the shell until the shell says to go on. The probes stand meanwhile.
+    fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        suspend();
+        take()?;
+        self.shown.as_mut().map_or(Ok(()), Terminal::clear)
     }
 
     fn close(&mut self) {
@@ -88,7 +96,9 @@ impl Top {
     fn turn(&mut self, globals: &mut dyn FnMut() -> Vec<Global>) -> io::Result<Verdict> {
         self.open()?;
         for key in self.keys.take()? {
-            if self.state.key(key) == Verdict::End {
+            if key == Key::Suspend {
+                self.suspend()?;
+            } else if self.state.key(key) == Verdict::End {
                 return Ok(Verdict::End);
             }
         }
@@ -129,6 +139,11 @@ impl Drop for Top {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn take() -> io::Result<()> {
+    terminal::enable_raw_mode()?;
+    execute!(io::stdout(), terminal::EnterAlternateScreen, cursor::Hide)
 }
 
 /// Gives the terminal back as it was. Nothing can be done where that fails.

@@ -85,6 +85,23 @@ pub fn is_interrupted(env: &Env, _: Option<Rung>) -> Result<(), String> {
     check_leaks(&before)
 }
 
+/// ^Z gives the terminal to the shell, and `fg` takes it again.
+pub fn is_suspended(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let before = loaded::ids();
+    let shell =
+        r#"set -m; "$TAPSTER" top -e "$SCRIPT"; echo "stopped $?"; read line; fg; echo "exit $?"; stty -a; sleep 60"#;
+    let terminal = Terminal::with_shell(env, shell)?;
+    terminal.until("a table", |screen| screen.contains("beta"))?;
+    terminal.keys(&["C-z"])?;
+    // 128 and SIGTSTP.
+    terminal.until("a shell", |screen| screen.contains("stopped 148") && !screen.contains("beta"))?;
+    terminal.keys(&["Enter"])?;
+    terminal.until("the table again", |screen| screen.contains("beta") && !screen.contains("stopped"))?;
+    terminal.keys(&["q"])?;
+    terminal.until("a terminal as it was", has_ended)?;
+    check_leaks(&before)
+}
+
 /// What was printed, the exit code and the terminal's settings stand there, and nothing of the tables.
 fn has_ended(screen: &str) -> bool {
     let settings = screen.split_whitespace().filter(|word| matches!(*word, "icanon" | "echo" | "isig")).count();
@@ -99,10 +116,13 @@ fn in_order(screen: &str, words: [&str; 3]) -> bool {
 
 impl Terminal<'_> {
     fn start(env: &Env) -> Result<Terminal<'_>, String> {
+        Terminal::with_shell(env, r#""$TAPSTER" top -e "$SCRIPT"; echo "exit $?"; stty -a; sleep 60"#)
+    }
+
+    fn with_shell<'a>(env: &'a Env, shell: &str) -> Result<Terminal<'a>, String> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let nth = STARTED.fetch_add(1, Ordering::Relaxed);
         let terminal = Terminal { env, socket: format!("tapster-{}-{nth}", std::process::id()) };
-        let shell = r#""$TAPSTER" top -e "$SCRIPT"; echo "exit $?"; stty -a; sleep 60"#;
         let (tapster, script) = (format!("TAPSTER={}", env.tapster.display()), format!("SCRIPT={SCRIPT}"));
         let size = ["-x", "80", "-y", "24"];
         let start = ["-f", "/dev/null", "new-session", "-d"].into_iter().chain(size);
