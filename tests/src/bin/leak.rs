@@ -1,7 +1,7 @@
 //! Keeps objects of the kernel, or only takes and gives them back: `leak keep|churn ITEMS SECONDS [KIND]`.
 //!
-//! `keep` makes so many and holds them, `churn` makes and removes one so often; both then say `kept` on standard error and
-//! stay for so many seconds. Kinds: `epoll` (items of one epoll instance, the default), `pipes` (kept with a byte in each),
+//! `keep` makes so many and holds them, `churn` makes and removes one so often, and waits until the kernel has freed what
+//! it frees a moment later; both then say `kept` on standard error and stay for so many seconds. Kinds: `epoll` (items of one epoll instance, the default), `pipes` (kept with a byte in each),
 //! `keys` (in the keyring of the process); only to be kept: `files` (made in the current folder, closed and opened again),
 //! `scattered` (so many MiB of pages that nobody can move, every other one given back; then tables of 20 KiB, which take
 //! eight pages in a row, until there is no room for one; the kernel is asked to kill this process before any other); only to be churned: `packets` (sent through the loopback device and received), `connections` (to port 9 of this machine,
@@ -35,15 +35,17 @@ fn main() -> ExitCode {
         ("keep", "keys") => keep_keys(items).map(|()| stay()),
         ("keep", "files") => keep_files(items).map(|_held| stay()),
         ("keep", "scattered") => keep_scattered(items).map(|_held| stay()),
-        ("churn", "epoll") => churn_items(items).map(|()| stay()),
-        ("churn", "pipes") => (0..items).try_for_each(|_| io::pipe().map(drop)).map(|()| stay()),
+        ("churn", "epoll") => churn_items(items).and_then(|()| settle()).map(|()| stay()),
+        ("churn", "pipes") => {
+            (0..items).try_for_each(|_| io::pipe().map(drop)).and_then(|()| settle()).map(|()| stay())
+        }
         ("churn", "connections") => {
             (0..items).for_each(|_| drop(TcpStream::connect("127.0.0.1:9")));
             stay();
             Ok(())
         }
         ("churn", "crowd") => crowd(items).map(|_waiting| stay()),
-        ("churn", "packets") => churn_packets(items).map(|()| stay()),
+        ("churn", "packets") => churn_packets(items).and_then(|()| settle()).map(|()| stay()),
         _ => Err(io::Error::other(format!("cannot {how} {kind}"))),
     };
     match done {
@@ -138,6 +140,22 @@ fn churn_items(items: u64) -> io::Result<()> {
     for _ in 0..items {
         control(&epoll, libc::EPOLL_CTL_ADD, &watched)?;
         control(&epoll, libc::EPOLL_CTL_DEL, &watched)?;
+    }
+    Ok(())
+}
+
+/// Until the objects of all caches become fewer no more; what others make meanwhile ends the wait a little early.
+fn settle() -> io::Result<()> {
+    let mut before = u64::MAX;
+    for _ in 0..30 {
+        let text = fs::read_to_string("/proc/slabinfo")?;
+        let active = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
+        let now = text.lines().skip(2).filter_map(active).sum();
+        if now + 50 > before {
+            break;
+        }
+        before = now;
+        sleep(Duration::from_secs(1));
     }
     Ok(())
 }

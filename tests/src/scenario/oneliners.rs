@@ -35,6 +35,11 @@ const REST: &[Row] = &[
     ("work-queues", "sleep 3", &["_"]),
 ];
 
+/// Names of those that need nothing of the machine.
+pub fn everywhere() -> impl Iterator<Item = &'static str> {
+    [PROCESSES, MEMORY, REST].into_iter().flatten().map(|row| row.0)
+}
+
 /// Who starts, ends, is moved and calls.
 pub fn of_processes(env: &Env, _: Option<Rung>) -> Result<(), String> {
     all(env, PROCESSES)
@@ -119,10 +124,8 @@ mod tests {
                 file.expect("it can be read").path().file_stem().expect("it has a name").to_string_lossy().into_owned()
             })
             .collect();
-        let mut tried: Vec<String> = [PROCESSES, MEMORY, REST]
-            .concat()
-            .iter()
-            .map(|row| row.0.to_owned())
+        let mut tried: Vec<String> = everywhere()
+            .map(str::to_owned)
             .chain(["kswapd".into(), "page-cache".into(), "retransmits".into()])
             .collect();
         names.sort();
