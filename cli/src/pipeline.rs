@@ -256,9 +256,9 @@ struct Again<'a> {
 impl Again<'_> {
     /// The image that relies on nothing the verifier has turned down; nothing where that would change nothing.
     fn compile(&mut self, rejection: &Rejection, sources: &SourceMap) -> Option<Image> {
-        let before = self.choices.untyped.len();
-        self.choices.untyped.extend(rejection.places.iter().cloned());
-        if self.choices.untyped.len() == before {
+        let before = self.choices.turned_down.len();
+        self.choices.turned_down.extend(rejection.places.iter().cloned());
+        if self.choices.turned_down.len() == before {
             return None;
         }
         if self.verbose {

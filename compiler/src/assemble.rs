@@ -5,7 +5,7 @@ use crate::bpf::{self, CompileError, Linked, Pseudo, Reloc, STACK_BYTES_MAX, Sym
 use crate::hir;
 use crate::host::HostTable;
 use crate::image::{Handoff, Image, Loss, Map, MapKind, MapRef, MapRole, Program, UserHandler, When};
-use crate::lower::kernel::{PTRADD, namespace};
+use crate::lower::kernel::{MAY_GOTO, PTRADD, namespace};
 use crate::lower::{KernelHandler, Lowered, home_size, map_name};
 use crate::native;
 use crate::world::Features;
@@ -118,6 +118,7 @@ fn kernel_program(
         namespace::CONSTANTS => Symbol::MapValue { map: constants, offset: index },
         namespace::CALLBACK => Symbol::Subprogram(1 + index as usize),
         _ if index == PTRADD => Symbol::Pseudo(Pseudo::PtrAdd),
+        _ if index == MAY_GOTO => Symbol::Pseudo(Pseudo::MayGoto),
         _ => Symbol::Pseudo(Pseudo::PtrChk),
     };
     if handler.memory > limits::PERCPU_VALUE {

@@ -66,6 +66,8 @@ impl KernelVersion {
 pub struct Features {
     /// Signed division, `gotol`: cpu v4, Linux 6.6.
     pub cpu_v4: bool,
+    /// `may_goto`, by which loops end: Linux 6.9.
+    pub may_goto: bool,
 }
 
 /// A slab cache by one of its names.

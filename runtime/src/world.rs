@@ -21,6 +21,8 @@ use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, Wo
 const RETURN_ZERO: [u64; 2] = [0xb7, 0x95];
 /// `r0 = 4; r1 = 2; r0 s/= r1; exit`: signed division is an offset of 1 in the division instruction.
 const SIGNED_DIVISION: [u64; 4] = [0x04 << 32 | 0xb7, 0x02 << 32 | 0x01b7, 0x01 << 16 | 0x103f, 0x95];
+/// `may_goto +0; r0 = 0; exit`
+const MAY_GOTO: [u64; 3] = [0xe5, 0xb7, 0x95];
 
 /// The running machine.
 #[derive(Debug, Default)]
@@ -100,7 +102,8 @@ impl World for Machine {
     }
 
     fn features(&self) -> Features {
-        *self.features.get_or_init(|| Features { cpu_v4: loads(ProgramKind::SocketFilter, &SIGNED_DIVISION).is_ok() })
+        let knows = |code: &[u64]| loads(ProgramKind::SocketFilter, code).is_ok();
+        *self.features.get_or_init(|| Features { cpu_v4: knows(&SIGNED_DIVISION), may_goto: knows(&MAY_GOTO) })
     }
 
     fn offers(&self, rung: Rung, _function: &str, ty: &KernelType) -> Result<(), Refusal> {

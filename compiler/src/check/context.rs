@@ -35,8 +35,9 @@ pub struct Options {
     pub own_pid: i64,
     /// The only rung to take.
     pub attach: Option<Rung>,
-    /// Places, as `Attach::describe` calls them, where the verifier does not accept what BTF says of the arguments.
-    pub untyped: BTreeSet<String>,
+    /// Places, as `Attach::describe` calls them, whose programs the verifier has turned down: their arguments are copied,
+    /// as it does not accept what BTF says of them, and their loops become functions.
+    pub turned_down: BTreeSet<String>,
     /// Initial values of globals by name, `-G`; the last one of a name counts.
     pub globals: Vec<(String, String)>,
     /// Print at the end what is written and never read; off with `--no-global-var-display`.
@@ -68,7 +69,7 @@ impl Default for Options {
             program: None,
             own_pid: 0,
             attach: None,
-            untyped: BTreeSet::new(),
+            turned_down: BTreeSet::new(),
             globals: Vec::new(),
             display: true,
             elide: true,

@@ -89,7 +89,7 @@ pub fn check(scripts: &[Script], world: &dyn World, options: &Options) -> Result
     let mut resolver = resolver(world, btf.as_ref(), options, &strings);
     build::build(scripts, &names, &mut program, &mut resolver, &mut cx);
     let in_kernel = program.probes.iter().any(|probe| matches!(probe.place, hir::Place::Kernel { .. }));
-    let facts = if in_kernel { kernel::facts(resolver.btf) } else { KernelFacts::default() };
+    let facts = if in_kernel { kernel::facts(resolver.btf, world.features()) } else { KernelFacts::default() };
     program.served = core::mem::take(&mut resolver.served);
     let mut notes = resolver.notes;
     let library = LibraryText::new(scripts);
@@ -132,9 +132,9 @@ fn resolver<'a>(
 ) -> Resolver<'a> {
     let target = Target { pid: options.target, own_pid: options.own_pid, program: options.program.clone() };
     let (attach, max_sites) = (options.attach, options.max_sites as usize);
-    let (untyped, listing) = (&options.untyped, Listing::No);
+    let (turned_down, listing) = (&options.turned_down, Listing::No);
     let (served, counters, notes) = Default::default();
-    Resolver { world, btf, attach, untyped, target, max_sites, listing, strings, served, counters, notes }
+    Resolver { world, btf, attach, turned_down, target, max_sites, listing, strings, served, counters, notes }
 }
 
 /// Does what [`check`] does behind names, to a program that has them and types already: tests make such programs.

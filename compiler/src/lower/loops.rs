@@ -16,6 +16,7 @@ impl<T: Target> Lowerer<'_, '_, T> {
         self.repeats();
         self.code.jump(head, &[]);
         self.to(head);
+        self.target.round(&mut self.code, span);
         // A round is a statement, whatever is in it: an empty loop comes to its end, too.
         self.count(1, span, false);
         self.cond(cond, inside, done);

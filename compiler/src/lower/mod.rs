@@ -87,9 +87,9 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
     let mut lowered = Lowered { plan, kernel: Vec::new(), user: Vec::new(), functions: Vec::new() };
     let mut context = FunctionBuilderContext::new();
     let in_user = reach::reached_from_user(program);
-    let looping: Vec<bool> = (0..program.functions.len()).map(|id| loops(program, id)).collect();
-    let reaches_loop = |id| reach::reached_from(program, vec![id]).into_iter().any(|id| looping[id]);
-    let counting: Vec<bool> = (0..looping.len()).map(reaches_loop).collect();
+    let costs: Vec<Cost> = (0..program.functions.len()).map(|id| own_cost(program, id)).collect();
+    let whole = |id| reach::reached_from(program, vec![id]).into_iter().map(|id| costs[id]).sum();
+    let costs: Vec<Cost> = (0..costs.len()).map(whole).collect();
     let program = &*program;
     for (number, probe) in program.probes.iter().enumerate() {
         match &probe.place {
@@ -106,10 +106,11 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
                     probe: number,
                     skip_frames: skip_frames(attach),
                     stops_programs: matches!(attach, Attach::Perf(_)),
+                    may_goto: facts.may_goto && !options.turned_down.contains(&attach.describe()),
                     result: if matches!(attach, Attach::Netfilter(_)) { ACCEPT } else { 0 },
                 };
                 let facts = (facts, own);
-                let (handler, scratch) = kernel_handler(program, probe, &lowered.plan, &counting, facts, &mut context);
+                let (handler, scratch) = kernel_handler(program, probe, &lowered.plan, &costs, facts, &mut context);
                 lowered.plan.maps.extend(scratch);
                 lowered.kernel.push(handler);
             }
@@ -127,10 +128,38 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
     lowered
 }
 
-/// Whether a function, without those it calls, can run for ever.
-fn loops(program: &mut Program, id: FunctionId) -> bool {
+/// Statements of a handler whose loops may stand in its program as they are. The verifier walks loops of larger ones for
+/// seconds, along each way through their branches; a function made of a loop it walks by itself.
+const FEW: usize = 24;
+
+/// What a body costs the verifier.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// It can run for ever.
+    loops: bool,
+    statements: usize,
+}
+
+impl Cost {
+    fn of(body: &mut [Stmt]) -> Cost {
+        let mut statements = 0;
+        stmts_mut(body, &mut |_| statements += 1);
+        Cost { loops: has_loops(body), statements }
+    }
+}
+
+impl core::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Cost>>(costs: I) -> Cost {
+        let both = |a: Cost, b: Cost| Cost { loops: a.loops || b.loops, statements: a.statements + b.statements };
+        costs.fold(Cost { loops: false, statements: 0 }, both)
+    }
+}
+
+/// What a function costs without those it calls.
+fn own_cost(program: &mut Program, id: FunctionId) -> Cost {
     let function = &mut program.functions[id];
-    function.recursive || has_loops(&mut function.handler.body)
+    let cost = Cost::of(&mut function.handler.body);
+    Cost { loops: cost.loops || function.recursive, ..cost }
 }
 
 /// Whether there is a loop in statements.
@@ -192,19 +221,20 @@ fn kernel_handler(
     program: &Program,
     probe: &Probe,
     plan: &Plan,
-    counting: &[bool],
-    (facts, own): (KernelFacts, ProgramFacts),
+    costs: &[Cost],
+    (facts, mut own): (KernelFacts, ProgramFacts),
     context: &mut FunctionBuilderContext,
 ) -> (KernelHandler, Option<crate::image::Map>) {
     let mut func = Function::with_name_signature(UserFuncName::testcase(name(own.probe)), code::signature(1));
     let (mut code, params) = code::Code::start(&mut func, context);
     code.at(probe.span);
-    let mut target = Kernel::new(plan, facts, own, params[0], plan.maps.len());
-    target.enter(&mut code);
     let mut handler = probe.handler.clone();
     let called = reach::callees(&mut handler, program);
-    let counting = has_loops(&mut handler.body) || called.iter().any(|id| counting[*id]);
-    let lowerer = Lowerer::new(code, target, plan, program, &probe.handler, counting);
+    let cost: Cost = called.iter().map(|id| costs[*id]).chain([Cost::of(&mut handler.body)]).sum();
+    own.may_goto &= cost.statements <= FEW;
+    let mut target = Kernel::new(plan, facts, own, params[0], plan.maps.len());
+    target.enter(&mut code);
+    let lowerer = Lowerer::new(code, target, plan, program, &probe.handler, cost.loops);
     let mut target = lowerer.run(&probe.handler.body);
     let callbacks = target.outline(&mut func);
     let scratch = target.scratch();

@@ -156,17 +156,22 @@ impl<T: Target> Lowerer<'_, '_, T> {
             Place::Local(local) => self.set_local(local, value),
             Place::Global(global) => self.store_global(global, value),
             Place::Element(global, key) => {
-                let element = self.plan.array(global).map_or(Element::Long, |array| array.value);
-                let from = self.element_memory(global);
-                match (element, value) {
+                let array = self.plan.array(global).expect("an element belongs to an array");
+                let from = match (array.value, value) {
                     (Element::Text(size), Bound::Text(text)) => {
                         // The whole of a short value is read from the stack, so all of it must be written.
                         let fill = size <= INLINE_KEY_TEXT;
+                        let from = self.target.text_whole(&mut self.code, size, array.stored_size());
                         self.target.put_text(&mut self.code, &text, from, size, fill);
+                        from
                     }
-                    (_, Bound::Word(word) | Bound::Stack(word)) => self.code.store(word, from),
+                    (_, Bound::Word(word) | Bound::Stack(word)) => {
+                        let from = self.element_memory(global);
+                        self.code.store(word, from);
+                        from
+                    }
                     (_, Bound::Text(_)) => unreachable!("types were checked"),
-                }
+                };
                 self.target.set(&mut self.code, global, key, from, span);
             }
         }

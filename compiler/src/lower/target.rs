@@ -106,6 +106,9 @@ pub trait Target {
     /// Takes statements from those that the handler may still run; gives what is left.
     fn spend(&mut self, code: &mut Code, statements: u32) -> Value;
 
+    /// A round of a loop begins.
+    fn round(&mut self, _code: &mut Code, _span: Span) {}
+
     /// Whether every handler may run so many statements.
     fn always_has(&self, _statements: u32) -> bool {
         false
@@ -134,6 +137,12 @@ pub trait Target {
 
     /// Memory for a string of `size` bytes, for the statement.
     fn text_temp(&mut self, code: &mut Code, size: u32) -> Addr;
+
+    /// Memory of so many `bytes` for a string of `size` and what stands behind it: the whole string is written before
+    /// anything of it is read.
+    fn text_whole(&mut self, code: &mut Code, size: u32, bytes: u32) -> Addr {
+        self.text_temp(code, size.max(bytes))
+    }
 
     /// Writes a string to a place of `size` bytes (whole words), cut to fit. `fill` has the rest zeroed, as keys need;
     /// otherwise bytes after the NUL are undefined.

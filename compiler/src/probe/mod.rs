@@ -69,8 +69,8 @@ pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver, aliases: impl It
     match FAMILIES.iter().find(|(name, _)| *name == first) {
         Some((_, family)) => {
             let mut sites = family(point, resolver)?;
-            if !resolver.untyped.is_empty() {
-                sites.iter_mut().for_each(|site| site.mistrust(resolver.untyped));
+            if !resolver.turned_down.is_empty() {
+                sites.iter_mut().for_each(|site| site.mistrust(resolver.turned_down));
             }
             Ok(sites)
         }

@@ -157,8 +157,8 @@ pub struct Resolver<'a> {
     pub btf: Option<&'a Btf<'a>>,
     /// `--attach`: the only rung to take.
     pub attach: Option<Rung>,
-    /// Places where the verifier does not accept what BTF says of the arguments.
-    pub untyped: &'a BTreeSet<String>,
+    /// Places where the verifier may not accept what BTF says of the arguments.
+    pub turned_down: &'a BTreeSet<String>,
     /// What `process` without a name is.
     pub target: Target,
     /// `-D MAXPROBES`: places that one point may stand for.

@@ -84,7 +84,7 @@ impl World for Small {
     }
 
     fn features(&self) -> Features {
-        Features { cpu_v4: true }
+        Features { cpu_v4: true, may_goto: false }
     }
 
     /// `vfs_*` have the first rung, `kmem_*` the last, all others kprobes.

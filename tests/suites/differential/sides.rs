@@ -11,8 +11,8 @@ use std::time::Duration;
 use tapster_compiler::check::{Checked, Options, check, settle};
 use tapster_compiler::hir::{Place, Probe, Program};
 use tapster_compiler::image::{Attach, Image, When};
+use tapster_compiler::kernel;
 use tapster_compiler::kernel::btf::Btf;
-use tapster_compiler::kernel::{self, KernelFacts};
 use tapster_compiler::regex::Pattern;
 use tapster_compiler::world::{Features, World};
 use tapster_compiler::{compile, emit, library};
@@ -100,7 +100,6 @@ pub struct Workbench {
     machine: Machine,
     /// The same with the instructions that every kernel has: division, sign extension and jumps look different there.
     older: Machine,
-    facts: KernelFacts,
     /// The task that handlers run in.
     pub task: Task,
 }
@@ -109,9 +108,8 @@ impl Workbench {
     /// For this thread, whose name and number handlers see.
     pub fn new() -> Workbench {
         let machine = Machine::new();
-        let facts = kernel::facts(machine.btf("vmlinux").and_then(Btf::new).as_ref());
-        let older = Machine::with_features(Features { cpu_v4: false });
-        Workbench { machine, older, facts, task: task() }
+        let older = Machine::with_features(Features { cpu_v4: false, may_goto: false });
+        Workbench { machine, older, task: task() }
     }
 
     /// Runs a sample, whose places are those of `text`, on a side; `elide` leaves out of it what has no effect.
@@ -165,16 +163,17 @@ impl Workbench {
         elide: bool,
     ) -> Result<Image, Vec<Diagnostic>> {
         let options = Options { max_string: sample.max_string, elide, display: false, ..Options::default() };
+        let machine = if sample.seed.is_multiple_of(2) { &self.machine } else { &self.older };
         let mut checked = match side {
-            Side::Text => check(&parsed(sources)?, &self.machine, &options)?,
+            Side::Text => check(&parsed(sources)?, machine, &options)?,
             Side::User | Side::Kernel => {
                 let mut program = program(sample, side);
-                settle(&mut program, &self.machine, &options)?;
-                Checked { program, facts: self.facts, ..Checked::default() }
+                settle(&mut program, machine, &options)?;
+                let facts = kernel::facts(machine.btf("vmlinux").and_then(Btf::new).as_ref(), machine.features());
+                Checked { program, facts, ..Checked::default() }
             }
         };
         let lowered = compile::lower_checked(&mut checked, &options)?;
-        let machine = if sample.seed.is_multiple_of(2) { &self.machine } else { &self.older };
         compile::image(&checked, lowered, &*sources, machine, &host::table())
     }
 }

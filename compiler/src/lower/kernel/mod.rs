@@ -16,6 +16,7 @@ mod join;
 mod outline;
 mod record;
 mod regex;
+mod rounds;
 mod scratch;
 mod site;
 mod statistic;
@@ -51,7 +52,7 @@ pub mod namespace {
     pub const MAP: u32 = 2;
     /// The state block, at a byte offset.
     pub const STATE: u32 = 3;
-    /// [`super::PTRCHK`], [`super::PTRADD`].
+    /// [`super::PTRCHK`], [`super::PTRADD`], [`super::MAY_GOTO`].
     pub const PSEUDO: u32 = 4;
     /// The handler's callback with this number.
     pub const CALLBACK: u32 = 5;
@@ -63,6 +64,8 @@ pub mod namespace {
 pub const PTRCHK: u32 = 0;
 /// The pseudo-instruction that adds an index, bounded already, to a pointer.
 pub const PTRADD: u32 = 1;
+/// The pseudo-instruction that gives 1 where a loop has to end.
+pub const MAY_GOTO: u32 = 2;
 
 /// `BPF_ANY` of include/uapi/linux/bpf.h: an update sets the element, there or not.
 const ANY: i64 = 0;
@@ -93,6 +96,8 @@ pub struct ProgramFacts<'a> {
     pub skip_frames: u32,
     /// Whether it may have stopped a program, where the kernel has no stack.
     pub stops_programs: bool,
+    /// Whether its loops stand in it as they are.
+    pub may_goto: bool,
     /// What it gives the kernel.
     pub result: i64,
 }
@@ -118,6 +123,8 @@ pub struct Kernel<'a> {
     callbacks: Callbacks,
     /// Where errors are sent to user space, once there is one.
     reporting: Option<Block>,
+    /// The way out of the handler, the same for all.
+    leaving: Option<Block>,
 }
 
 impl<'a> Kernel<'a> {
@@ -143,6 +150,7 @@ impl<'a> Kernel<'a> {
             joined: Joined::default(),
             callbacks: Callbacks::default(),
             reporting: None,
+            leaving: None,
         }
     }
 
@@ -198,6 +206,12 @@ impl Target for Kernel<'_> {
     const IN_KERNEL: bool = true;
 
     fn leave(&mut self, code: &mut Code) {
+        if let Some(way) = self.leaving {
+            return code.jump(way, &[]);
+        }
+        let way = *self.leaving.insert(code.block());
+        code.jump(way, &[]);
+        code.to(way);
         code.ret(self.program.result);
     }
 
@@ -234,8 +248,10 @@ impl Target for Kernel<'_> {
     }
 
     fn start_counting(&mut self, code: &mut Code) {
-        // Loops keep their values there: its address has to be known to all of them.
-        self.scratch_base(code);
+        if !self.program.may_goto {
+            // Loops keep their values there: its address has to be known to all of them.
+            self.scratch_base(code);
+        }
         let budget = code.b.declare_var(I64);
         let start = code.k(i64::from(self.program.max_action));
         code.b.def_var(budget, start);
@@ -249,6 +265,18 @@ impl Target for Kernel<'_> {
         code.b.def_var(budget, left);
         self.counted.extend(code.b.current_block());
         left
+    }
+
+    fn round(&mut self, code: &mut Code, span: Span) {
+        if self.program.may_goto {
+            let ends = code.call(namespace::PSEUDO, MAY_GOTO, &[]);
+            let (over, on) = (code.block(), code.block());
+            code.branch(ends, over, on);
+            code.to(over);
+            code.cold(over);
+            self.fault(code, Raise { fault: Fault::MaxAction, detail: None, span });
+            code.to(on);
+        }
     }
 
     fn always_has(&self, statements: u32) -> bool {
@@ -313,6 +341,10 @@ impl Target for Kernel<'_> {
 
     fn text_temp(&mut self, code: &mut Code, size: u32) -> Addr {
         self.text_made(code, size)
+    }
+
+    fn text_whole(&mut self, code: &mut Code, size: u32, bytes: u32) -> Addr {
+        self.text_written(code, size, bytes)
     }
 
     fn append_text(&mut self, code: &mut Code, to: Addr, size: u32, text: &Text) {

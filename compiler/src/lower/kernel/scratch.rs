@@ -4,7 +4,7 @@
 //! what is over before the next begins.
 
 use super::outline::{Looping, outline};
-use super::{Kernel, demote};
+use super::{Kernel, demote, rounds};
 use crate::image::{Map, MapKind, MapRole};
 use crate::lower::code::{Addr, Code};
 use crate::lower::target::Target;
@@ -116,9 +116,13 @@ impl Kernel<'_> {
         value
     }
 
-    /// Makes functions of the handler's loops: gives all callbacks of the handler, by number.
+    /// Makes functions of the handler's loops where they cannot stay: gives all callbacks of the handler, by number.
     pub fn outline(&mut self, func: &mut Function) -> Vec<Function> {
         let mut callbacks = core::mem::take(&mut self.callbacks.functions);
+        if self.program.may_goto {
+            rounds::hide_numbers(func, &self.counted);
+            return callbacks;
+        }
         // Whoever counts statements has asked for it at the handler's start.
         if let Some((_, base)) = self.scratch.found.first().copied().filter(|_| !self.counted.is_empty()) {
             let scratch = &mut self.scratch;

@@ -55,6 +55,12 @@ impl Kernel<'_> {
         home
     }
 
+    /// Memory for a string all of whose `size` bytes are written before any is read, and what stands behind it.
+    pub(super) fn text_written(&mut self, code: &mut Code, size: u32, bytes: u32) -> Addr {
+        let fits = size <= WORDS && code.stack_in_use() + bytes <= STACK_OF_TEXT;
+        if fits { code.slot(bytes) } else { self.text_made(code, bytes) }
+    }
+
     /// A string in memory, as NUL-terminated bytes.
     pub(super) fn at(&mut self, code: &mut Code, text: &Text, size: u32) -> Addr {
         match text {
