@@ -3,6 +3,8 @@
 //! The compiler never opens a file or makes a system call: the runtime answers these questions for the real machine,
 //! tests answer them from bytes of their own. Answers are facts; what follows from them is decided in here.
 
+use crate::image::Moment;
+
 /// A way to stand at a kernel function, in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rung {
@@ -38,6 +40,20 @@ pub struct KernelType {
     pub module: Option<String>,
     /// Its number there, 0 for none.
     pub id: u32,
+}
+
+/// A function that a handler wants to stand at.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub function: &'a str,
+    /// Its type.
+    pub ty: KernelType,
+    /// When the handler acts: a function that never returns has no trampoline at its return.
+    pub moment: Moment,
+    /// More words of arguments than registers hold, or structures: at those the kernel looks as late as a trampoline is
+    /// put there (`arch_prepare_bpf_trampoline`).
+    pub is_wide: bool,
 }
 
 /// Why the kernel does not offer something, in words for `-v` (`"EPERM when loading a trial program"`).
@@ -96,8 +112,9 @@ pub trait World {
     /// What the kernel's eBPF knows.
     fn features(&self) -> Features;
 
-    /// Whether a rung can be taken for a function with this type. May load a trial program; asked once a rung.
-    fn offers(&self, rung: Rung, function: &str, ty: &KernelType) -> Result<(), Refusal>;
+    /// Whether a rung can be taken for a function. May load a trial program, and attach it where the kernel says only
+    /// then; asked once a rung, of trampolines once a function.
+    fn offers(&self, rung: Rung, wanted: &Wanted) -> Result<(), Refusal>;
 
     /// Whether one program can stand at many places of a file at once.
     fn offers_uprobe_multi(&self) -> Result<(), Refusal>;

@@ -8,9 +8,9 @@ use crate::sys::perf::{self, UPROBE_TYPE};
 use crate::sys::process::{Capability, has_capability};
 use crate::world::Machine;
 use std::{fs, io};
-use tapster_compiler::image::{Counted, MapKind, PerfEvent, Rate};
+use tapster_compiler::image::{Counted, MapKind, Moment, PerfEvent, Rate};
 use tapster_compiler::kernel::btf::{Btf, Kind};
-use tapster_compiler::world::{KernelType, Refusal, Rung, World};
+use tapster_compiler::world::{KernelType, Refusal, Rung, Wanted, World};
 
 /// Something that may be there or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,7 +257,8 @@ fn capability(wanted: Capability) -> Result<(), Refusal> {
 }
 
 fn rung(machine: &Machine, rung: Rung, btf_id: u32) -> Result<(), Refusal> {
-    machine.offers(rung, SOME_FUNCTION, &KernelType { module: None, id: btf_id })
+    let ty = KernelType { module: None, id: btf_id };
+    machine.offers(rung, &Wanted { function: SOME_FUNCTION, ty, moment: Moment::Entry, is_wide: false })
 }
 
 fn loads(kind: ProgramKind) -> Result<(), Refusal> {

@@ -14,8 +14,9 @@ use crate::sys::{btf, clock, errno_name, link, perf, process};
 use std::cell::OnceCell;
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
-use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
+use std::os::fd::{AsFd, OwnedFd};
+use tapster_compiler::image::Moment;
+use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, Wanted, World};
 
 /// `r0 = 0; exit`.
 const RETURN_ZERO: [u64; 2] = [0xb7, 0x95];
@@ -106,9 +107,9 @@ impl World for Machine {
         *self.features.get_or_init(|| Features { cpu_v4: knows(&SIGNED_DIVISION), may_goto: knows(&MAY_GOTO) })
     }
 
-    fn offers(&self, rung: Rung, _function: &str, ty: &KernelType) -> Result<(), Refusal> {
+    fn offers(&self, rung: Rung, wanted: &Wanted) -> Result<(), Refusal> {
         match rung {
-            Rung::Fentry => offers_fentry(ty).map_err(|error| refusal(&error, "when loading a trial program")),
+            Rung::Fentry => offers_trampoline(wanted),
             Rung::KprobeMulti => offers_kprobe_multi(),
             Rung::Kprobe => match perf::pmu_type(perf::KPROBE_TYPE) {
                 Ok(_) => Ok(()),
@@ -231,14 +232,29 @@ fn folders(path: &str) -> impl Iterator<Item = String> + use<> {
 /// The kernel's directory of caches.
 const SLAB_DIRECTORY: &str = "/sys/kernel/slab";
 
-fn loads(kind: ProgramKind, code: &[u64]) -> io::Result<std::os::fd::OwnedFd> {
+fn loads(kind: ProgramKind, code: &[u64]) -> io::Result<OwnedFd> {
     bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, module: None, debug: None })
 }
 
-fn offers_fentry(ty: &KernelType) -> io::Result<()> {
+fn offers_trampoline(wanted: &Wanted) -> Result<(), Refusal> {
+    let program = trampoline_program(wanted).map_err(|error| refusal(&error, "when loading a trial program"))?;
+    match wanted.is_wide {
+        true => link::open_tracing(program.as_fd())
+            .map(drop)
+            .map_err(|error| refusal(&error, "when attaching a trial program")),
+        false => Ok(()),
+    }
+}
+
+fn trampoline_program(wanted: &Wanted) -> io::Result<OwnedFd> {
+    let ty = &wanted.ty;
     let module = ty.module.as_deref().map(btf::of_module).transpose()?;
-    let (kind, code, module) = (ProgramKind::Fentry(ty.id), &RETURN_ZERO, module.as_ref().map(AsFd::as_fd));
-    bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, module, debug: None }).map(drop)
+    let kind = match wanted.moment {
+        Moment::Entry => ProgramKind::Fentry(ty.id),
+        Moment::Return => ProgramKind::Fexit(ty.id),
+    };
+    let (code, module) = (&RETURN_ZERO, module.as_ref().map(AsFd::as_fd));
+    bpf::try_program(&ProgramSpec { name: "tapster_trial", kind, code, module, debug: None })
 }
 
 fn refusal(error: &io::Error, when: &str) -> Refusal {

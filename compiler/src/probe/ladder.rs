@@ -3,28 +3,17 @@
 //! What a handler finds there depends on the rung: typed words with a trampoline, registers with kprobes, the
 //! arguments of the tracepoint that stands in.
 
-use super::site::{Arg, Context, Resolver, Site, word, word_args};
+use super::saved;
+use super::site::{Arg, Context, Resolver, Site, is_record, word, word_args};
 use super::suffix::Suffix;
 use super::tracepoint;
 use crate::hir::{ArgSource, Place};
 use crate::image::{Attach, Moment};
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::kernel::renames::{self, STAND_INS, StandInParam, StandInRow};
-use crate::world::Rung;
+use crate::world::{Rung, Wanted};
 use std::rc::Rc;
 use tapster_lang::{Diagnostic, Span};
-
-/// Where the kernel saves the registers that hold a function's first arguments, and its result: `struct pt_regs` of
-/// arch/x86/include/asm/ptrace.h (rdi, rsi, rdx, rcx, r8, r9; rax) and arch/arm64/include/asm/ptrace.h (x0 to x7; x0).
-#[cfg(target_arch = "x86_64")]
-pub const ARGUMENT_REGISTERS: &[u32] = &[112, 104, 96, 88, 72, 64];
-#[cfg(target_arch = "x86_64")]
-pub const RESULT_REGISTER: u32 = 80;
-/// See above.
-#[cfg(target_arch = "aarch64")]
-pub const ARGUMENT_REGISTERS: &[u32] = &[0, 8, 16, 24, 32, 40, 48, 56];
-#[cfg(target_arch = "aarch64")]
-pub const RESULT_REGISTER: u32 = 0;
 
 /// More functions than this are probed by one program with kprobes where that can be: a trampoline takes a program and
 /// a change of the kernel's code for each.
@@ -168,8 +157,7 @@ impl<'a> Ladder<'a> {
         if self.offered.contains(&rung) {
             return None;
         }
-        let ty = btf.map(|btf| btf.kernel_type(function.btf_id)).unwrap_or_default();
-        match resolver.world.offers(rung, &function.name, &ty) {
+        match resolver.world.offers(rung, &self.wanted(btf, function)) {
             // Whether a trampoline can be had is another question for every function.
             Ok(()) if rung == Rung::Fentry => None,
             Ok(()) => {
@@ -181,6 +169,12 @@ impl<'a> Ladder<'a> {
                 Some(refusal.0)
             }
         }
+    }
+
+    fn wanted<'f>(&self, btf: Option<&Btf>, function: &'f Function) -> Wanted<'f> {
+        let ty = btf.map(|btf| btf.kernel_type(function.btf_id)).unwrap_or_default();
+        let is_wide = btf.is_some_and(|btf| is_wide(btf, function.btf_id));
+        Wanted { function: &function.name, ty, moment: self.asked.suffix.moment, is_wide }
     }
 
     fn is_covered(&self, function: &Function) -> bool {
@@ -260,13 +254,13 @@ fn registers(
     attach: impl Fn(Moment) -> Attach,
 ) -> Option<(Attach, Context)> {
     let known = btf.filter(|_| function.btf_id != 0 && !asked.registers);
-    let args = known.map_or_else(|| Some(Vec::new()), |btf| register_args(btf, function.btf_id))?;
+    let args = known.map_or_else(|| Some(Vec::new()), |btf| saved::args(btf, function.btf_id))?;
     let name = function.name.clone();
     if moment == Moment::Entry {
         return Some((attach(moment), Context { name, args, ..Context::default() }));
     }
     let entry = entry_site(attach(Moment::Entry), function, args, asked);
-    let source = ArgSource::Register(RESULT_REGISTER);
+    let source = ArgSource::Register(saved::RESULT_REGISTER);
     let args = known.and_then(|btf| result(btf, function.btf_id, |_| source.clone(), false)).into_iter().collect();
     let (result, entry) = (Some(source), Some(Box::new(entry)));
     Some((attach(moment), Context { name, args, result, entry, ..Context::default() }))
@@ -294,18 +288,10 @@ fn row_of(function: &Function) -> Option<&'static StandInRow> {
     STAND_INS.iter().find(stands_for)
 }
 
-/// Arguments in saved registers: those that fit, in order.
-fn register_args(btf: &Btf, function: TypeId) -> Option<Vec<Arg>> {
-    let mut args = word_args(btf, function, 0, 0)?;
-    args.retain_mut(|arg| match arg.source {
-        ArgSource::Word(nth) | ArgSource::CopiedWord(nth) if (nth as usize) < ARGUMENT_REGISTERS.len() => {
-            arg.source = ArgSource::Register(ARGUMENT_REGISTERS[nth as usize]);
-            arg.typed = false;
-            true
-        }
-        _ => false,
-    });
-    Some(args)
+/// Whether a function has arguments that are not one register each.
+fn is_wide(btf: &Btf, function: TypeId) -> bool {
+    let args = word_args(btf, function, 0, 0).unwrap_or_default();
+    args.len() > saved::ARGUMENT_REGISTERS.len() || args.iter().any(|arg| arg.words != 1 || is_record(btf, arg.ty))
 }
 
 /// The tracepoint that a row names, with its arguments under the function's parameter names. It fires when the function

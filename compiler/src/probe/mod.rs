@@ -13,6 +13,7 @@ mod pattern;
 mod perf;
 mod process;
 mod procfs;
+mod saved;
 mod session;
 mod site;
 mod statement;
@@ -26,9 +27,10 @@ use site::{Sites, mismatch};
 use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
 
-pub use ladder::{ARGUMENT_REGISTERS, RESULT};
+pub use ladder::RESULT;
 pub use perf::COUNTER;
 pub use process::{INSTRUCTION_REGISTER, register_of};
+pub use saved::ARGUMENT_REGISTERS;
 pub use site::{Arg, Listing, Once, Resolver, Site, Target, unsupported};
 
 type Family = fn(&ProbePoint, &mut Resolver) -> Sites;

@@ -264,6 +264,11 @@ pub fn word(btf: &Btf, ty: TypeId, nth: u32) -> ArgSource {
     if is_readable(btf, ty) { ArgSource::Word(nth) } else { ArgSource::CopiedWord(nth) }
 }
 
+/// Whether it is a structure or union itself.
+pub fn is_record(btf: &Btf, ty: TypeId) -> bool {
+    btf.strip(ty).is_some_and(|(_, ty)| matches!(ty.kind(), Kind::Struct | Kind::Union))
+}
+
 /// Whether the verifier lets a program read an argument of this type: numbers, and pointers to structures, numbers and
 /// plain `void`; others (`const void *`, `char **`) only from Linux 6.13 on (kernel/bpf/btf.c, btf_ctx_access).
 fn is_readable(btf: &Btf, ty: TypeId) -> bool {
@@ -290,7 +295,7 @@ pub fn word_args(btf: &Btf, function: TypeId, skip: usize, first: u32) -> Option
             (0, _) => break,
             (_, ty) => ty.size().unwrap_or(8),
         };
-        let words = bytes.div_ceil(8).max(1);
+        let words = bytes.div_ceil(8);
         let source = self::word(btf, param.ty, word);
         args.push(Arg { name: param.name.into(), ty: param.ty, source, typed: true, words });
         word = word.saturating_add(words);

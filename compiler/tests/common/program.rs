@@ -1,7 +1,7 @@
 //! A machine whose one program may be anything.
 
 use super::world::Small;
-use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
+use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, Wanted, World};
 
 /// Asks for everything that there is.
 #[allow(dead_code, reason = "not everybody who includes this file needs it")]
@@ -38,8 +38,8 @@ impl World for Holding {
         self.kernel.features()
     }
 
-    fn offers(&self, rung: Rung, function: &str, ty: &KernelType) -> Result<(), Refusal> {
-        self.kernel.offers(rung, function, ty)
+    fn offers(&self, rung: Rung, wanted: &Wanted) -> Result<(), Refusal> {
+        self.kernel.offers(rung, wanted)
     }
 
     fn offers_uprobe_multi(&self) -> Result<(), Refusal> {

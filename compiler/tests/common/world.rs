@@ -1,6 +1,6 @@
 //! Machines made up for tests: one that has nothing, and one with a few functions, tracepoints and types.
 
-use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
+use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, Wanted, World};
 
 /// A machine whose kernel tells nothing of itself.
 #[allow(dead_code, reason = "not everybody who includes this file needs both machines")]
@@ -20,7 +20,7 @@ impl World for Bare {
         Features::default()
     }
 
-    fn offers(&self, _: Rung, _: &str, _: &KernelType) -> Result<(), Refusal> {
+    fn offers(&self, _: Rung, _: &Wanted) -> Result<(), Refusal> {
         Err(Refusal("made up".into()))
     }
 
@@ -88,11 +88,11 @@ impl World for Small {
     }
 
     /// `vfs_*` have the first rung, `kmem_*` the last, all others kprobes.
-    fn offers(&self, rung: Rung, function: &str, _: &KernelType) -> Result<(), Refusal> {
+    fn offers(&self, rung: Rung, wanted: &Wanted) -> Result<(), Refusal> {
         let offered = match rung {
-            Rung::Fentry => function.starts_with("vfs_"),
+            Rung::Fentry => wanted.function.starts_with("vfs_"),
             Rung::KprobeMulti => false,
-            Rung::Kprobe => !function.starts_with("kmem_"),
+            Rung::Kprobe => !wanted.function.starts_with("kmem_"),
             Rung::Tracepoint => true,
         };
         if offered { Ok(()) } else { Err(Refusal("made up".into())) }

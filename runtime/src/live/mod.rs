@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tapster_compiler::image::{
     Array, Attach, Global, Handoff, Image, KeyKind, KeyPart, MapKind, MapRole, Moment, Storage, Value, When,
 };
-use tapster_compiler::world::{KernelType, Rung, World};
+use tapster_compiler::world::{KernelType, Rung, Wanted, World};
 use tapster_runtime_ebpf::aggregate::{Histogram, Layout, Parts, read};
 use tapster_runtime_ebpf::record::Kind;
 
@@ -206,7 +206,8 @@ fn each_rung_that_is_offered_attaches_and_its_stack_starts_at_the_function() {
     };
     let ty = KernelType { module: None, id };
     for rung in [Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe] {
-        if let Err(refusal) = machine.offers(rung, function, &ty) {
+        let wanted = Wanted { function, ty: ty.clone(), moment: Moment::Entry, is_wide: false };
+        if let Err(refusal) = machine.offers(rung, &wanted) {
             skipped(&format!("{test} ({})", rung.name()), refusal.0);
             continue;
         }
@@ -414,12 +415,13 @@ fn the_machine_answers_for_every_rung() {
     }
     let machine = Machine::new();
     let id = machine.btf("vmlinux").and_then(|btf| btf_id(btf, FUNC, "vfs_read")).unwrap_or(0);
-    let id = &KernelType { module: None, id };
+    let ty = KernelType { module: None, id };
+    let wanted = Wanted { function: "vfs_read", ty, moment: Moment::Entry, is_wide: false };
     for rung in Rung::LADDER {
-        let answer = machine.offers(rung, "vfs_read", id);
+        let answer = machine.offers(rung, &wanted);
         let _ = writeln!(io::stderr(), "{}: {answer:?}", rung.name());
     }
-    assert_eq!(machine.offers(Rung::Tracepoint, "vfs_read", id), Ok(()));
+    assert_eq!(machine.offers(Rung::Tracepoint, &wanted), Ok(()));
     let release = tapster_compiler::world::KernelVersion::parse(machine.release()).expect("a version");
     let v4 = tapster_compiler::world::KernelVersion { major: 6, minor: 6 };
     assert_eq!(machine.features().cpu_v4, release >= v4, "{release:?}");

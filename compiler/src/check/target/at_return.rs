@@ -1,6 +1,6 @@
 //! Parameters where a function returns: what they were at its entry.
 
-use super::{Step, address, split_pretty};
+use super::{Step, address, load, scalar, split_pretty};
 use crate::check::builder::Builder;
 use crate::hir::Expr;
 use crate::kernel::btf::Btf;
@@ -19,11 +19,11 @@ impl Builder<'_, '_> {
         self.shown(step, pretty, span)
     }
 
-    /// Where a path led to at the entry.
+    /// Where a path led to at the entry. Numbers are taken along: what lay on the stack may be gone.
     pub(super) fn step_at_entry(&mut self, span: Span, build: impl FnOnce(&mut Self) -> Option<Step>) -> Option<Step> {
         let mut found = (0, false);
         let value = self.at_entry(span, |builder| {
-            let step = build(builder)?;
+            let step = number_of(builder.btf?, build(builder)?, span);
             found = (step.ty, step.is_address);
             Some(if step.is_address { address(step.value, span) } else { step.value })
         })?;
@@ -41,5 +41,16 @@ impl Builder<'_, '_> {
         let name = name.name.trim_start_matches('$');
         let is_here = |site: &Site| site.context.args.iter().any(|arg| arg.name == name);
         self.site.is_some_and(|site| site.is_return() && name != RESULT && !(path.is_empty() && is_here(site)))
+    }
+}
+
+/// A number by its value, anything else as it is.
+fn number_of(btf: &Btf, step: Step, span: Span) -> Step {
+    match scalar(btf, step.ty) {
+        Some((size, signed)) if step.is_address => {
+            let value = load(&step, size, signed, None, span);
+            Step { value, is_address: false, typed: false, ..step }
+        }
+        _ => step,
     }
 }

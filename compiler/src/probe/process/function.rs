@@ -7,7 +7,7 @@ use super::{callee, statement};
 use crate::hir::{ArgSource, Place};
 use crate::image::UprobePlace;
 use crate::kernel::btf::Btf;
-use crate::probe::ladder::RESULT_REGISTER;
+use crate::probe::saved::RESULT_REGISTER;
 use crate::probe::site::{Arg, Context, Resolver, Site, Sites, mismatch, text};
 use crate::suggest::did_you_mean;
 use tapster_lang::ast::{Literal, ProbePoint};
