@@ -4,11 +4,11 @@ use super::alias::Aliases;
 use super::context::Options;
 use super::{check, resolver};
 use crate::hir::Type;
-use crate::kernel::btf::Btf;
+use crate::kernel::btf::{Btf, TypeId};
 use crate::probe::{self, Arg, Listing, RESULT, Site};
 use crate::syscall::calls;
 use crate::world::World;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use tapster_lang::ast::{Item, ProbePoint, Script};
 use tapster_lang::preprocess::glob;
 
@@ -20,6 +20,7 @@ pub fn places(scripts: &[Script], world: &dyn World, options: &Options, variable
     let mut resolver = resolver(world, btf.as_ref(), options, &[]);
     resolver.listing = if variables { Listing::Variables } else { Listing::Names };
     let mut found = BTreeSet::new();
+    let mut names = Names::new();
     for point in points(scripts) {
         let named = aliases.named(point);
         let (patterns, named): (Vec<ProbePoint>, Vec<ProbePoint>) = named.into_iter().partition(is_pattern);
@@ -27,7 +28,7 @@ pub fn places(scripts: &[Script], world: &dyn World, options: &Options, variable
         found.extend(named.iter().filter_map(|name| of_alias(name, scripts, world, options, variables)));
         if named.is_empty() && patterns.is_empty() {
             let sites = probe::resolve(point, &mut resolver, aliases.firsts()).unwrap_or_default();
-            found.extend(sites.iter().map(|site| line(site, btf.as_ref().filter(|_| variables))));
+            found.extend(sites.iter().map(|site| line(site, btf.as_ref().filter(|_| variables), &mut names)));
         }
     }
     found.into_iter().collect()
@@ -80,10 +81,18 @@ fn of_alias(
     Some(shown.filter(|local| !local.name.contains(' ')).fold(name.to_string(), text))
 }
 
+/// Types as C writes them: a few thousand stand in the lists of all functions.
+type Names = HashMap<TypeId, String>;
+
 /// A place; with the kernel's types, its variables.
-fn line(site: &Site, btf: Option<&Btf>) -> String {
+fn line(site: &Site, btf: Option<&Btf>, names: &mut Names) -> String {
     let Some(btf) = btf else { return site.point.clone() };
     let (result, here): (Vec<&Arg>, Vec<&Arg>) = site.context.args.iter().partition(|arg| arg.name == RESULT);
     let all = result.into_iter().chain(here).chain(site.gone()).filter(|arg| !arg.name.is_empty());
-    all.fold(site.point.clone(), |text, arg| format!("{text} ${}:{}", arg.name, btf.type_name(arg.ty)))
+    let mut text = site.point.clone();
+    for arg in all {
+        let ty = names.entry(arg.ty).or_insert_with(|| btf.type_name(arg.ty));
+        text.extend([" $", &arg.name, ":", ty]);
+    }
+    text
 }

@@ -10,7 +10,7 @@ mod split;
 pub use names::Variable;
 pub use split::MODULES;
 
-use core::cell::{OnceCell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -92,6 +92,10 @@ pub struct Btf<'a> {
     /// Byte offsets of every [`STRIDE`]th type, as far as anybody has walked: a type is found from the one before.
     /// All offsets would take half a megabyte and a pass of their own.
     milestones: RefCell<Vec<u32>>,
+    /// Types asked for by number, up to [`MANY`].
+    asked: Cell<u32>,
+    /// The offset of each type, once many were asked for.
+    offsets: OnceCell<Vec<u32>>,
     /// What was looked for, and what came of it.
     known: RefCell<HashMap<(Kind, String), Option<TypeId>>>,
 }
@@ -101,6 +105,8 @@ const MEMBERS_MAX: u32 = 4_096;
 
 /// Types between two milestones.
 const STRIDE: u32 = 64;
+/// Who asks for so many types asks for many more: all offsets cost less than the way from the milestones.
+const MANY: u32 = 8_192;
 
 /// A type: where it stands and its fixed part.
 #[derive(Clone, Copy)]
@@ -179,6 +185,8 @@ impl<'a> Btf<'a> {
             strings,
             strings_end,
             milestones,
+            asked: Cell::new(0),
+            offsets: OnceCell::new(),
             known: RefCell::default(),
         })
     }
@@ -338,6 +346,10 @@ impl<'a> Btf<'a> {
 
     /// The types from one on, reached from the nearest milestone.
     fn walk_from(&self, id: TypeId) -> Walk<'_> {
+        if self.asked.get() == MANY {
+            return self.walk_at(id);
+        }
+        self.asked.set(self.asked.get() + 1);
         let (nth, at) = {
             let milestones = self.milestones.borrow();
             let nth = ((id.saturating_sub(self.first) / STRIDE) as usize).min(milestones.len() - 1);
@@ -346,6 +358,13 @@ impl<'a> Btf<'a> {
         let mut walk = Walk { btf: self, id: self.first + nth * STRIDE, at };
         while walk.id < id && walk.next().is_some() {}
         walk
+    }
+
+    /// The same, without a way to go.
+    fn walk_at(&self, id: TypeId) -> Walk<'_> {
+        let offsets = self.offsets.get_or_init(|| self.walk().map(|(_, at, _)| at as u32).collect());
+        let at = offsets.get(id.saturating_sub(self.first) as usize).map_or(self.types_end, |at| *at as usize);
+        Walk { btf: self, id, at }
     }
 
     fn name_is(&self, offset: u32, name: &[u8]) -> bool {
