@@ -184,6 +184,25 @@ impl<'a> Elf<'a> {
     }
 }
 
+/// What identifies a build, among the notes of a program that runs.
+pub fn build_of(notes: &[u8]) -> Option<&[u8]> {
+    /// `NT_GNU_BUILD_ID`
+    const BUILD: u32 = 3;
+    let mut rest = notes;
+    while let Some((note, behind)) = note(rest) {
+        rest = behind;
+        if note.kind == BUILD && note.owner == b"GNU\0" {
+            return Some(note.content);
+        }
+    }
+    None
+}
+
+/// Bytes as builds are written.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A note of a section.
 struct Note<'n> {
     kind: u32,

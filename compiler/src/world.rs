@@ -101,6 +101,11 @@ pub trait World {
     /// The kernel's release string, `uname -r`.
     fn release(&self) -> &str;
 
+    /// The number of the kernel's build in hexadecimal digits; `None` where it does not tell (/sys/kernel/notes).
+    fn build_id(&self) -> Option<String> {
+        None
+    }
+
     /// Nanoseconds between two ticks of the kernel; those of the commonest kernels where nobody may know.
     fn tick(&self) -> u64 {
         4_000_000

@@ -1,11 +1,11 @@
-//! Which file a build's number names.
+//! Which file a build's number names, and which number the kernel has.
 
 use crate::binary::real;
 use crate::sys::memory::FileBytes;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use tapster_compiler::elf::Elf;
+use tapster_compiler::elf::{Elf, build_of, hexadecimal};
 
 /// Where packages keep links from builds to their files.
 const FOLDERS: &[&str] = &["/usr/lib/debug/.build-id", "/usr/lib/.build-id"];
@@ -15,6 +15,12 @@ pub fn file(id: &str) -> Option<String> {
     let (first, rest) = id.split_at_checked(2)?;
     let linked = FOLDERS.iter().find_map(|folder| real(Path::new(&format!("{folder}/{first}/{rest}"))));
     linked.or_else(|| mapped().find(|path| is_of(path, id)))
+}
+
+/// The running kernel's build.
+pub fn of_kernel() -> Option<String> {
+    let notes = fs::read("/sys/kernel/notes").ok()?;
+    build_of(&notes).map(hexadecimal)
 }
 
 /// Files that processes execute, each once.
@@ -39,10 +45,6 @@ fn is_of(path: &str, id: &str) -> bool {
     let Ok(bytes) = FileBytes::open(path) else { return false };
     let own = Elf::new(bytes.bytes()).and_then(|elf| elf.build_id().map(hexadecimal));
     own.is_some_and(|own| own == id)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

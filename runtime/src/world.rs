@@ -94,6 +94,10 @@ impl World for Machine {
         self.release.get_or_init(process::release)
     }
 
+    fn build_id(&self) -> Option<String> {
+        build::of_kernel()
+    }
+
     fn tick(&self) -> u64 {
         clock::tick().unsigned_abs()
     }

@@ -5,6 +5,7 @@
 use super::ladder::{self, Asked, Function, Ladder};
 use super::pattern::{self, is_pattern};
 use super::site::{Listing, Resolver, Site, Sites, text};
+use super::source;
 use super::suffix;
 use super::tracepoint;
 use crate::hir::Place;
@@ -26,8 +27,11 @@ const NAMED: usize = 8;
 /// `kernel.function("PATTERN")` with what may follow.
 pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let (asked, at) = text(&point.components[1])?;
+    if let Some(sites) = source::functions(point, resolver) {
+        return sites;
+    }
     let suffix = suffix::read(point, 2)?;
-    let name = without_file(asked, at, resolver)?;
+    let name = without_file(asked, resolver);
     let asked = Asked { name, suffix, registers: false, lenient: is_pattern(name), at };
     let functions = match asked.lenient {
         true => matching(&asked, resolver)?,
@@ -69,16 +73,10 @@ pub fn stand(asked: &Asked, functions: &[Function], resolver: &mut Resolver) -> 
 }
 
 /// `name@file` without its file, which BTF does not know.
-fn without_file<'p>(asked: &'p str, at: Span, resolver: &mut Resolver) -> Result<&'p str, Diagnostic> {
-    let Some((name, file)) = asked.split_once('@') else { return Ok(asked) };
-    if file.contains(':') {
-        return Err(suffix::debuginfo("line", at));
-    }
-    if is_pattern(name) {
-        return Err(suffix::debuginfo("file", at));
-    }
+fn without_file<'p>(asked: &'p str, resolver: &mut Resolver) -> &'p str {
+    let Some((name, file)) = asked.split_once('@') else { return asked };
     resolver.note(format!("{name} is probed wherever it stands: without debuginfo nobody knows what is in {file}"));
-    Ok(name)
+    name
 }
 
 /// The functions that a pattern stands for.

@@ -37,6 +37,10 @@ pub struct Function {
     pub btf_id: TypeId,
     /// Since when it has this name, and who says so, where the script's is another.
     pub since: Option<String>,
+    /// As its place in the source says it, `f@file:line`, where that is known.
+    pub source: Option<String>,
+    /// Where it is, where its name would not tell it from others.
+    pub address: Option<u64>,
 }
 
 /// What all functions of one probe point have in common.
@@ -56,14 +60,15 @@ pub struct Asked<'a> {
 impl Function {
     /// A function of the core kernel.
     pub fn new(name: &str, btf_id: TypeId) -> Function {
-        Function { name: name.into(), module: None, btf_id, since: None }
+        Function { name: name.into(), module: None, btf_id, since: None, source: None, address: None }
     }
 
     /// How the runtime finds it.
     fn symbol(&self) -> String {
-        match &self.module {
-            Some(module) => format!("{module}:{}", self.name),
-            None => self.name.clone(),
+        match (&self.module, self.address) {
+            (Some(module), _) => format!("{module}:{}", self.name),
+            (None, Some(address)) => format!("{address:#x}"),
+            (None, None) => self.name.clone(),
         }
     }
 }
@@ -73,7 +78,7 @@ impl Asked<'_> {
     fn point(&self, function: &Function) -> String {
         let core = if self.registers { "kprobe" } else { "kernel" };
         match &function.module {
-            None => format!("{core}.function(\"{}\")", function.name),
+            None => format!("{core}.function(\"{}\")", function.source.as_ref().unwrap_or(&function.name)),
             Some(module) if self.registers => format!("{core}.module(\"{module}\").function(\"{}\")", function.name),
             Some(module) => format!("module(\"{module}\").function(\"{}\")", function.name),
         }
@@ -143,6 +148,7 @@ impl<'a> Ladder<'a> {
     fn refusal(&mut self, btf: Option<&Btf>, rung: Rung, function: &Function, resolver: &Resolver) -> Option<String> {
         match rung {
             Rung::Fentry if function.btf_id == 0 => return Some("no prototype in BTF".into()),
+            Rung::Fentry if function.address.is_some() => return Some("several functions have its name".into()),
             Rung::Fentry if self.asked.registers => return Some("it has no registers".into()),
             Rung::Tracepoint if self.asked.registers => return Some("it has no registers".into()),
             _ => {}

@@ -5,6 +5,7 @@
 
 mod foreign;
 mod function;
+mod installed;
 mod kprobe;
 mod ladder;
 mod module;
@@ -16,6 +17,7 @@ mod procfs;
 mod saved;
 mod session;
 mod site;
+mod source;
 mod statement;
 mod suffix;
 mod syscall;

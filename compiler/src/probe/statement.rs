@@ -5,6 +5,7 @@ use super::function::no_match;
 use super::kprobe::is_there;
 use super::ladder::{Asked, Function, Ladder};
 use super::site::{Resolver, Sites, mismatch, no_more, text};
+use super::source;
 use super::suffix::{self, Suffix};
 use crate::image::Moment;
 use crate::world::Rung;
@@ -14,6 +15,9 @@ use tapster_lang::{Diagnostic, Span};
 /// A `statement` with what may follow.
 pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     let part = &point.components[1];
+    if matches!(&part.arg, Some((Literal::String(text), _)) if text.contains(&b'@')) {
+        return source::statement(point, resolver);
+    }
     let (place, at) = match &part.arg {
         Some((Literal::Number(address), at)) => (format!("{address:#x}"), *at),
         Some((Literal::String(_), _)) => named(text(part)?, resolver)?,
@@ -43,9 +47,6 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
 
 /// `FUNCTION+OFFSET`, in the words of the kernel: an offset that is not said is none.
 fn named((place, at): (&str, Span), resolver: &Resolver) -> Result<(String, Span), Diagnostic> {
-    if place.contains('@') {
-        return Err(suffix::debuginfo("statement", at));
-    }
     let (name, offset) = place.split_once('+').unwrap_or((place, "0"));
     let offset = match offset.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16),

@@ -69,6 +69,6 @@ pub fn debuginfo(part: &str, at: Span) -> Diagnostic {
         _ => ("where a line of the source is", "probe the function itself, or what it calls next"),
     };
     Diagnostic::error("probe::debuginfo", format!("only debuginfo tells {what}"))
-        .label(at, "needs debuginfo, which is not read for the kernel")
+        .label(at, "needs debuginfo")
         .help(help)
 }

@@ -30,21 +30,22 @@ pub(super) fn attach(program: BorrowedFd<'_>, functions: &[String], at_return: b
     }
 }
 
-/// Stands at a function, at an instruction behind its start (`FUNCTION+0xOFFSET`) or at an address (`0xADDRESS`).
+/// Stands at a function, or at an instruction behind its start (`FUNCTION+0xOFFSET`).
 fn at_place(place: &str, open: impl Fn(KprobePlace<'_>) -> io::Result<Link>) -> io::Result<Link> {
     let number = |digits: &str| u64::from_str_radix(digits, 16).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
-    match (place.strip_prefix("0x"), place.split_once("+0x")) {
-        (Some(address), _) => open(KprobePlace::Address(number(address)?)),
-        (None, Some((function, offset))) => open(KprobePlace::Function(&c_name(function)?, number(offset)?)),
-        (None, None) => by_any_name(place, |symbol| open(KprobePlace::Function(symbol, 0))),
+    match place.split_once("+0x") {
+        Some((function, offset)) => open(KprobePlace::Function(&c_name(function)?, number(offset)?)),
+        None => by_any_name(place, |symbol| open(KprobePlace::Function(symbol, 0))),
     }
 }
 
-/// Where the functions of modules are, all of that name; none for those of the core kernel, which it finds itself.
+/// Where the functions of modules are, all of that name, and those that are named by their addresses; none for others of
+/// the core kernel, which it finds itself.
 fn addresses(functions: &[String]) -> Vec<Vec<u64>> {
     let of_modules = functions.iter().enumerate().filter(|(_, name)| name.contains(':'));
     let wanted: HashMap<&str, usize> = of_modules.map(|(nth, name)| (name.as_str(), nth)).collect();
-    let mut found = vec![Vec::new(); functions.len()];
+    let placed = |name: &String| u64::from_str_radix(name.strip_prefix("0x")?, 16).ok();
+    let mut found: Vec<Vec<u64>> = functions.iter().map(|name| placed(name).into_iter().collect()).collect();
     if !wanted.is_empty() {
         // What cannot be read has no address, and the kernel says why the name alone will not do.
         let _ = symbol::of_modules(|module, name, address| {

@@ -31,6 +31,27 @@ impl<'a> Btf<'a> {
         Some(slot.get_or_init(|| Box::new(added)))
     }
 
+    /// The number that the first type of [`Btf::add_own`] must have.
+    pub fn next_own(&self) -> TypeId {
+        self.last_module().map_or(MODULES, Btf::end)
+    }
+
+    /// Adds types of the kernel that its BTF does not have, which know each other by their numbers from
+    /// [`Btf::next_own`] on; gives whether it could.
+    pub fn add_own(&self, data: Vec<u8>) -> bool {
+        let Some(added) = Btf::starting_at(self.next_own(), Cow::Owned(data)) else { return false };
+        let slot = self.last_module().map_or(&self.modules, |last| &last.next);
+        added.end() <= FOREIGN && slot.set(Box::new(added)).is_ok()
+    }
+
+    fn last_module(&self) -> Option<&Btf<'static>> {
+        let mut last: &Btf<'static> = self.modules.get()?;
+        while let Some(next) = last.next.get() {
+            last = next;
+        }
+        Some(last)
+    }
+
     /// A function or tracepoint as bpf(2) wants it named.
     pub fn kernel_type(&self, id: TypeId) -> KernelType {
         let mut at = self.modules.get();

@@ -122,7 +122,6 @@ impl<'p> Asked<'p> {
             Moment::Inline => function.kind == Kind::Inlined,
         };
         kind && self.is_file(&function.file)
-            && self.lines.is_none_or(|(first, last)| (first..=last).contains(&function.line))
     }
 
     /// Whether a source file is meant: by its whole path, or by the end of it.

@@ -30,7 +30,7 @@ pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver
     let debug = Debug::new(&sections);
     let named = |asked: &Asked| {
         let mut functions = debug.functions(|name| matches(asked.name, name), &[]);
-        functions.retain(|function| asked.takes(function));
+        functions.retain(|function| asked.takes(function) && debug.spans(function, asked.lines));
         functions.dedup_by_key(|function| function.address);
         if functions.is_empty() { Err(no_match(binary, asked, Some(&sections))) } else { Ok(functions) }
     };
@@ -39,16 +39,16 @@ pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver
         return Err(too_many(caller, callers.len(), CALLERS_MAX, caller_at));
     }
     resolver.limit(wanted, functions.len(), at)?;
-    let mut variables = resolver.btf.map(|btf| (btf, Types::new(&debug, btf.next_foreign())));
+    let mut variables = resolver.btf.map(|btf| Types::new(&debug, btf));
     let mut sites = Vec::new();
     for function in &functions {
-        let types = variables.as_mut().map(|(_, types)| types);
+        let types = variables.as_mut();
         let site = of_function(binary, &asked, &debug, function, types, functions.len() > 1, resolver);
         let guard = called_from(&debug, function, &callers);
         sites.extend(site.zip(guard).map(|(site, guard)| called(site, caller, guard)));
     }
-    if let Some((btf, types)) = variables {
-        btf.add_foreign(types.finish());
+    if let Some(types) = variables {
+        types.add_all();
     }
     if sites.is_empty() { Err(no_frame(wanted, at)) } else { Ok(sites) }
 }

@@ -63,21 +63,21 @@ fn by_debuginfo<'d>(
     let addresses: Vec<u64> = symbols.iter().map(|(_, address)| *address).collect();
     let mut functions = debug.functions(|name| matches(asked.name, name), &addresses);
     let known: Vec<u64> = functions.iter().map(|function| function.address).collect();
-    functions.retain(|function| asked.takes(function));
+    functions.retain(|function| asked.takes(function) && debug.spans(function, asked.lines));
     functions.dedup_by_key(|function| function.address);
     let alone = |symbol: &&(String, u64)| !asked.needs_debuginfo() && known.binary_search(&symbol.1).is_err();
     let alone: Vec<&(String, u64)> = symbols.iter().filter(alone).collect();
     let count = functions.len() + alone.len();
     resolver.limit(asked.name, count, asked.at)?;
     let many = count > 1;
-    let mut variables = resolver.btf.map(|btf| (btf, Types::new(debug, btf.next_foreign())));
+    let mut variables = resolver.btf.map(|btf| Types::new(debug, btf));
     let mut sites: Vec<Site> = Vec::new();
     for function in &functions {
-        let types = variables.as_mut().map(|(_, types)| types);
+        let types = variables.as_mut();
         sites.extend(of_function(binary, asked, debug, function, types, many, resolver));
     }
-    if let Some((btf, types)) = variables {
-        add(btf, types);
+    if let Some(types) = variables {
+        types.add_all();
     }
     let how = (asked.moment, many);
     sites.extend(alone.iter().filter_map(|symbol| by_name_alone(binary, symbol, how, Some(debug), resolver)));
@@ -98,10 +98,6 @@ fn by_name_alone(
         Some(debug) => debug.elsewhere().unwrap_or("the debug information does not know this function").to_owned(),
     });
     Some(site)
-}
-
-fn add(btf: &Btf, types: Types) {
-    btf.add_foreign(types.finish());
 }
 
 /// A function with its variables; nothing where its code is not in the file.
@@ -143,7 +139,7 @@ pub fn of_function(
 }
 
 /// The parameters that are somewhere as the function begins.
-fn parameters(debug: &Debug, function: &dwarf::Function, start: Instruction, types: &mut Types) -> Vec<Arg> {
+pub fn parameters(debug: &Debug, function: &dwarf::Function, start: Instruction, types: &mut Types) -> Vec<Arg> {
     let found = debug.parameters(function.place).into_iter();
     found.filter_map(|variable| variable_at(debug, variable, start, types)).collect()
 }

@@ -2,17 +2,17 @@
 //!
 //! What the parts of a point mean stands in files of their own; this one finds out which file is meant.
 
-mod asked;
+pub(super) mod asked;
 mod binary;
 mod callee;
-mod dwarf;
-mod function;
+pub(super) mod dwarf;
+pub(super) mod function;
 mod life;
 mod many;
 mod mark;
 mod operand;
 mod register;
-mod statement;
+pub(super) mod statement;
 mod types;
 mod value;
 mod who;

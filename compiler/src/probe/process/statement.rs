@@ -7,15 +7,19 @@ use super::function::{no_debuginfo, site, variable_at};
 use crate::hir::Place;
 use crate::image::UprobePlace;
 use crate::probe::site::{Arg, Context, Resolver, Site, Sites, mismatch, no_more, number, text};
-use tapster_lang::Diagnostic;
 use tapster_lang::ast::ProbePoint;
+use tapster_lang::{Diagnostic, Span};
 
 /// An instruction, and what a point calls it.
-struct Found<'f> {
-    function: &'f Function,
-    file: String,
-    line: u64,
-    address: u64,
+pub struct Found<'f> {
+    /// The function it is in.
+    pub function: &'f Function,
+    /// The source file.
+    pub file: String,
+    /// The line.
+    pub line: u64,
+    /// Where it is.
+    pub address: u64,
 }
 
 /// `.statement(…)`, perhaps with `.nearest`.
@@ -40,7 +44,7 @@ pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver
     let found: Vec<Found> = functions.iter().flat_map(|function| lines(&asked, &debug, function, nearest)).collect();
     resolver.limit(wanted, found.len(), at)?;
     if found.is_empty() {
-        return Err(no_line(binary, &asked, &debug, &functions));
+        return Err(no_line(&format!("`{}`", binary.path), &asked, &debug, &functions));
     }
     let how = ("statement", found.len() > 1);
     let place = |found: &Found| (format!("{}@{}:{}", found.function.name, found.file, found.line), found.address);
@@ -57,29 +61,48 @@ pub fn labels<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver:
     let sections = Sections::find(&binary.path, &binary.elf, resolver.world).ok_or_else(|| no_debuginfo(binary, at))?;
     let debug = Debug::new(&sections);
     let mut functions = debug.functions(|name| matches(asked.name, name), &[]);
-    functions.retain(|function| asked.takes(function));
-    let all: Vec<(&Function, (String, u64))> = functions
-        .iter()
-        .flat_map(|function| debug.labels(function.place).into_iter().map(move |label| (function, label)))
-        .collect();
-    let found = all.iter().filter(|(_, (name, _))| matches(label, name));
+    functions.retain(|function| asked.takes(function) && debug.spans(function, asked.lines));
+    let (found, names) = labels_of(&debug, &functions, label);
+    if found.is_empty() {
+        return Err(no_label((&format!("`{}`", binary.path), wanted), (label, label_at), &names));
+    }
+    resolver.limit(label, found.len(), label_at)?;
     let places: Vec<(&Function, (String, u64))> = found
-        .map(|(function, (name, address))| {
+        .into_iter()
+        .map(|(function, name, address)| {
             let place = format!("{}@{}:{}\").label(\"{name}", function.name, function.file, function.line);
-            (*function, (place, *address))
+            (function, (place, address))
         })
         .collect();
-    resolver.limit(label, places.len(), label_at)?;
-    if places.is_empty() {
-        let message = format!("no label of `{wanted}` in `{}` matches `{label}`", binary.path);
-        let error = Diagnostic::error("probe::no-match", message).label(label_at, "matches nothing");
-        let names: Vec<&str> = all.iter().map(|(_, (name, _))| name.as_str()).collect();
-        return Err(match names.is_empty() {
-            true => error.help("it has no labels that the compiler has kept"),
-            false => error.help(format!("it has {}", names.join(", "))),
-        });
-    }
     Ok(instructions(binary, &debug, &places, ("function", places.len() > 1), resolver))
+}
+
+/// Labels of functions that a pattern stands for: function, name and address; and the names of all.
+pub fn labels_of<'f>(
+    debug: &Debug,
+    functions: &'f [Function],
+    label: &str,
+) -> (Vec<(&'f Function, String, u64)>, Vec<String>) {
+    let (mut found, mut names) = (Vec::new(), Vec::new());
+    for function in functions {
+        for (name, address) in debug.labels(function.place) {
+            names.push(name.clone());
+            if matches(label, &name) {
+                found.push((function, name, address));
+            }
+        }
+    }
+    (found, names)
+}
+
+/// A label that no function of that name has.
+pub fn no_label((holder, function): (&str, &str), (label, at): (&str, Span), names: &[String]) -> Diagnostic {
+    let message = format!("no label of `{function}` in {holder} matches `{label}`");
+    let error = Diagnostic::error("probe::no-match", message).label(at, "matches nothing");
+    match names.is_empty() {
+        true => error.help("it has no labels that the compiler has kept"),
+        false => error.help(format!("it has {}", names.join(", "))),
+    }
 }
 
 /// Instructions of functions by what points call them, with the variables there.
@@ -90,25 +113,25 @@ fn instructions(
     (kind, many): (&str, bool),
     resolver: &Resolver,
 ) -> Vec<Site> {
-    let mut variables = resolver.btf.map(|btf| (btf, Types::new(debug, btf.next_foreign())));
+    let mut variables = resolver.btf.map(|btf| Types::new(debug, btf));
     let mut sites = Vec::new();
     for (function, (name, address)) in places {
         let place = site(binary, kind, (name, *address), (Moment::Entry, many), resolver);
         let args = match &mut variables {
-            Some((_, types)) => all_variables(debug, function, *address, types),
+            Some(types) => all_variables(debug, function, *address, types),
             None => Vec::new(),
         };
         let context = Context { name: function.name.clone(), args, ..Context::default() };
         sites.extend(place.map(|site| Site { context, ..site }));
     }
-    if let Some((btf, types)) = variables {
-        btf.add_foreign(types.finish());
+    if let Some(types) = variables {
+        types.add_all();
     }
     sites
 }
 
 /// The first instruction of each wanted line of a function.
-fn lines<'f>(asked: &Asked, debug: &Debug, function: &'f Function, nearest: bool) -> Vec<Found<'f>> {
+pub fn lines<'f>(asked: &Asked, debug: &Debug, function: &'f Function, nearest: bool) -> Vec<Found<'f>> {
     let of = |line: u64, address: u64, file: String| Found { function, file, line, address };
     let base = if asked.relative { function.line } else { 0 };
     let wanted = asked.lines.map(|(first, last)| (first.saturating_add(base), last.saturating_add(base)));
@@ -135,7 +158,7 @@ fn lines<'f>(asked: &Asked, debug: &Debug, function: &'f Function, nearest: bool
 }
 
 /// Parameters and variables at an instruction; an inner one hides an outer one.
-fn all_variables(debug: &Debug, function: &Function, address: u64, types: &mut Types) -> Vec<Arg> {
+pub fn all_variables(debug: &Debug, function: &Function, address: u64, types: &mut Types) -> Vec<Arg> {
     let at = debug.instruction(function, address);
     let variables = debug.parameters(function.place).into_iter().chain(debug.variables(function.place, address));
     let mut args: Vec<Arg> = Vec::new();
@@ -148,13 +171,7 @@ fn all_variables(debug: &Debug, function: &Function, address: u64, types: &mut T
 }
 
 /// An instruction by its address, with the variables that the debug information knows there.
-fn at_address(
-    binary: &Binary,
-    address: u64,
-    sections: Option<&Sections>,
-    at: tapster_lang::Span,
-    resolver: &Resolver,
-) -> Sites {
+fn at_address(binary: &Binary, address: u64, sections: Option<&Sections>, at: Span, resolver: &Resolver) -> Sites {
     let offset = binary.elf.offset(address).ok_or_else(|| {
         Diagnostic::error("probe::no-match", format!("`{}` has no instruction at {address:#x}", binary.path))
             .label(at, "no code there")
@@ -169,9 +186,9 @@ fn at_address(
             function.kind == Kind::Function && (function.address..function.end).contains(&address)
         };
         if let (Some(function), Some(btf)) = (all.iter().find(covers), resolver.btf) {
-            let mut types = Types::new(&debug, btf.next_foreign());
+            let mut types = Types::new(&debug, btf);
             let args = all_variables(&debug, function, address, &mut types);
-            btf.add_foreign(types.finish());
+            types.add_all();
             context = Context { name: function.name.clone(), args, ..Context::default() };
         }
     }
@@ -179,8 +196,9 @@ fn at_address(
     Ok(vec![Site { point, place: Place::Kernel { attach, why: Vec::new() }, context, lenient: false }])
 }
 
-fn no_line(binary: &Binary, asked: &Asked, debug: &Debug, functions: &[Function]) -> Diagnostic {
-    let message = format!("no line of `{}` matches `{}`", binary.path, asked.text);
+/// A line that has no code.
+pub fn no_line(holder: &str, asked: &Asked, debug: &Debug, functions: &[Function]) -> Diagnostic {
+    let message = format!("no line of {holder} matches `{}`", asked.text);
     let error = Diagnostic::error("probe::no-match", message).label(asked.at, "matches nothing");
     let first = asked.lines.map_or(0, |(first, _)| first);
     let rows = functions.iter().flat_map(|function| debug.rows(function.place, (function.address, function.end)));

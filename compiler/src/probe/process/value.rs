@@ -55,8 +55,13 @@ impl Value {
 
     /// The number in the process's memory at this address.
     pub fn read(self, size: u8, signed: bool) -> Value {
+        self.read_of(Memory::User, size, signed)
+    }
+
+    /// The number at this address of somebody's memory.
+    pub fn read_of(self, memory: Memory, size: u8, signed: bool) -> Value {
         let load = Load {
-            memory: Memory::User,
+            memory,
             base: Box::new(self.0),
             offset: 0,
             size,

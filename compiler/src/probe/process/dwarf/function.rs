@@ -38,8 +38,18 @@ pub enum Kind {
 impl<'d> Debug<'d> {
     /// Functions with a wanted name, or at a wanted address; by their addresses.
     pub fn functions(&self, wanted: impl Fn(&str) -> bool, addresses: &[u64]) -> Vec<Function> {
+        self.functions_in(0..self.units.len(), wanted, addresses)
+    }
+
+    /// Those of some units.
+    pub(super) fn functions_in(
+        &self,
+        units: impl IntoIterator<Item = usize>,
+        wanted: impl Fn(&str) -> bool,
+        addresses: &[u64],
+    ) -> Vec<Function> {
         let mut found = Vec::new();
-        for number in 0..self.units.len() {
+        for number in units {
             self.functions_of(number, &wanted, addresses, &mut found);
         }
         found.sort_by_key(|function: &Function| (function.address, function.kind == Kind::Inlined));
@@ -53,7 +63,7 @@ impl<'d> Debug<'d> {
         addresses: &[u64],
         found: &mut Vec<Function>,
     ) {
-        let unit = &self.units[number];
+        let Some(unit) = self.read(number) else { return };
         let mut entries = unit.entries();
         let mut frame = (Place { unit: number, offset: gimli::UnitOffset(0) }, 0);
         while let Ok(Some(entry)) = entries.next_dfs() {
@@ -98,7 +108,7 @@ impl<'d> Debug<'d> {
     }
 
     /// The file that an entry is declared in.
-    fn declared_in(&self, place: Place) -> Option<String> {
+    pub(super) fn declared_in(&self, place: Place) -> Option<String> {
         let (value, at) = self.attribute(place, constants::DW_AT_decl_file)?;
         let index = match value {
             AttributeValue::FileIndex(index) => index,

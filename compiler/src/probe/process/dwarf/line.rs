@@ -38,6 +38,29 @@ impl Debug<'_> {
         found
     }
 
+    /// Whether a function has code of some lines of its file; true of all where none are wanted.
+    pub fn spans(&self, function: &super::Function, wanted: Option<(u64, u64)>) -> bool {
+        let Some((first, last)) = wanted else { return true };
+        let rows = self.rows(function.place, (function.address, function.end));
+        let own = rows.iter().filter(|row| row.file == function.file && row.line >= function.line);
+        let end = own.map(|row| row.line).max().unwrap_or(function.line);
+        // What follows in the file may have been copied into this one.
+        function.line <= last && first <= end && self.next_in_file(function).is_none_or(|next| first < next)
+    }
+
+    /// The line at which the next function of the file is declared.
+    fn next_in_file(&self, function: &super::Function) -> Option<u64> {
+        let unit = function.place.unit;
+        let root = self.unit(function.place).entries().next_dfs().ok()??.offset();
+        let all = self.children(super::Place { unit, offset: root }).into_iter();
+        let functions = all.filter(|(_, tag)| *tag == gimli::constants::DW_TAG_subprogram).map(|(place, _)| place);
+        let lines = functions.filter_map(|place| Some((self.number(place, gimli::constants::DW_AT_decl_line)?, place)));
+        let behind = lines.filter(|(line, place)| {
+            *line > function.line && self.declared_in(*place).is_some_and(|file| file == function.file)
+        });
+        behind.map(|(line, _)| line).min()
+    }
+
     /// Where a function's parameters are in the places that are said of them: behind what stores them, where that has
     /// a line of its own.
     pub fn behind_prologue(&self, function: &super::Function) -> Option<u64> {

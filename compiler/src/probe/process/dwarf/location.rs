@@ -1,10 +1,10 @@
 //! Where a variable is: DWARF's expressions become expressions over saved registers and the process's memory.
 
-use super::{Debug, Place, Slice, Unit};
+use super::{Debug, Place, Slice, Space, Unit};
 use crate::hir::{ArgSource, Arith};
 use crate::probe::process::register;
 use crate::probe::process::value::Value;
-use gimli::{AttributeValue, CfaRule, Expression, Operation, UnwindSection, constants};
+use gimli::{AttributeValue, CfaRule, Expression, Operation, constants};
 
 /// Expressions within each other.
 const NESTING_MAX: u32 = 8;
@@ -60,7 +60,7 @@ impl<'d> Debug<'d> {
             return (at.address == at.entry).then(|| Value::register(LINK, 8, false));
         }
         let evaluation = Evaluation { debug: self, at, unit: self.unit(at.function), nesting: 0 };
-        Some(evaluation.frame()?.plus(-8).read(8, false))
+        Some(evaluation.frame()?.plus(-8).read_of(self.memory(), 8, false))
     }
 
     /// What a function gives back, as it returns.
@@ -171,7 +171,7 @@ impl<'d> Evaluation<'_, 'd> {
             Operation::Neg => Value::constant(0).arith(Arith::Sub, stack.pop()?),
             Operation::Not => Value::constant(-1).arith(Arith::Xor, stack.pop()?),
             Operation::Deref { size, space: false, .. } if matches!(size, 1 | 2 | 4 | 8) => {
-                stack.pop()?.read(size, false)
+                stack.pop()?.read_of(self.debug.memory(), size, false)
             }
             Operation::Pick { index } => stack.get(stack.len().checked_sub(usize::from(index) + 1)?)?.clone(),
             Operation::Drop => return stack.pop().map(drop),
@@ -182,17 +182,25 @@ impl<'d> Evaluation<'_, 'd> {
             }
             Operation::Nop => return Some(()),
             Operation::EntryValue { expression } => self.at_entry(Expression(expression))?,
-            // Addresses move with the file; the instruction's own distance does not.
-            Operation::Address { address } => {
-                let instruction = Value::register(register::INSTRUCTION.offset, 8, false);
-                instruction.plus((address as i64).wrapping_sub(self.at.address as i64))
-            }
+            Operation::Address { address } => self.fixed(address),
             // Integers of any type are 64 bits here, as at this point no gcc relies on a narrower one.
             Operation::Convert { .. } | Operation::Reinterpret { .. } => return Some(()),
             _ => return None,
         };
         stack.push(value);
         Some(())
+    }
+
+    /// Something that the file has at an address.
+    fn fixed(&self, address: u64) -> Value {
+        match self.debug.space {
+            Space::Kernel(moved) => Value::constant(address.wrapping_add(moved) as i64),
+            // Addresses move with the file; the instruction's own distance does not.
+            Space::Process => {
+                let instruction = Value::register(register::INSTRUCTION.offset, 8, false);
+                instruction.plus((address as i64).wrapping_sub(self.at.address as i64))
+            }
+        }
     }
 
     /// What an expression was when the function was called: known as long as it has not gone on.
@@ -225,14 +233,8 @@ impl<'d> Evaluation<'_, 'd> {
             let pushed = if cfg!(target_arch = "x86_64") { 8 } else { 0 };
             return Some(Value::register(register::STACK.offset, 8, false).plus(pushed));
         }
-        let bases = gimli::BaseAddresses::default().set_eh_frame(self.debug.frames_address);
-        let mut context = gimli::UnwindContext::new();
-        let frames = &self.debug.frames;
-        let row = frames
-            .unwind_info_for_address(&bases, &mut context, self.at.address, gimli::EhFrame::cie_from_offset)
-            .ok()?;
-        match row.cfa() {
-            CfaRule::RegisterAndOffset { register, offset } => Some(self.register(*register)?.plus(*offset)),
+        match self.debug.frames.rule_at(self.at.address)? {
+            CfaRule::RegisterAndOffset { register, offset } => Some(self.register(register)?.plus(offset)),
             CfaRule::Expression(_) => None,
         }
     }

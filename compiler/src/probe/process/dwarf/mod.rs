@@ -1,16 +1,20 @@
-//! Debug information of programs: where functions are, what their parameters are and where those lie.
+//! Debug information of programs and of the kernel: where functions are, what their parameters are and where those lie.
 //!
 //! Nothing in a file is taken for granted: what cannot be read is not there.
 
+mod frame;
 mod function;
 mod line;
 mod location;
+mod named;
 mod types;
 
-use crate::elf::Elf;
+use crate::elf::{Elf, hexadecimal};
+use crate::intrinsic::Memory;
 use crate::world::World;
 use gimli::{AttributeValue, DebugInfoOffset, DwarfSections, EndianSlice, LittleEndian, UnitOffset, constants};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 pub use function::{Function, Kind};
 pub use location::{Instruction, result};
@@ -18,6 +22,7 @@ pub use types::Types;
 
 type Slice<'d> = EndianSlice<'d, LittleEndian>;
 type Unit<'d> = gimli::Unit<Slice<'d>>;
+type Header<'d> = gimli::UnitHeader<Slice<'d>>;
 type Entry<'d> = gimli::DebuggingInformationEntry<Slice<'d>>;
 
 /// References from one entry to the next that are followed.
@@ -32,7 +37,19 @@ pub struct Sections<'a> {
     debug: DwarfSections<Cow<'a, [u8]>>,
     frames: Cow<'a, [u8]>,
     frames_address: u64,
+    /// How to unwind, where that is not needed to run.
+    debug_frames: Cow<'a, [u8]>,
     is_shared: bool,
+    space: Space,
+}
+
+/// Where the code of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Space {
+    /// In processes, each of which has it anywhere.
+    Process,
+    /// In the kernel, so many bytes behind where the file says.
+    Kernel(u64),
 }
 
 impl<'a> Sections<'a> {
@@ -42,18 +59,29 @@ impl<'a> Sections<'a> {
         let has_own = !elf.section(".debug_info").is_empty();
         let other = if has_own { None } else { Some(separate()?) };
         let holder = other.as_ref().unwrap_or(elf);
+        Some(Sections { is_shared: !holder.section(".gnu_debugaltlink").is_empty(), ..Sections::of(holder, elf)? })
+    }
+
+    /// Of the kernel, which has so many bytes before its code that the file does not tell of; `None` where the file has
+    /// no debug information.
+    pub fn of_kernel(elf: &Elf<'a>, moved: u64) -> Option<Sections<'a>> {
+        let has_any = !elf.section(".debug_info").is_empty();
+        has_any.then(|| Some(Sections { space: Space::Kernel(moved), ..Sections::of(elf, elf)? }))?
+    }
+
+    fn of(holder: &Elf<'a>, elf: &Elf<'a>) -> Option<Sections<'a>> {
         let debug = DwarfSections::load(|id| Ok::<_, ()>(holder.section(id.name()))).ok()?;
         let frames = elf.section(".eh_frame");
         let frames_address = elf.section_address(".eh_frame").unwrap_or(0);
-        let is_shared = !holder.section(".gnu_debugaltlink").is_empty();
-        Some(Sections { debug, frames, frames_address, is_shared })
+        let debug_frames = holder.section(".debug_frame");
+        Some(Sections { debug, frames, frames_address, debug_frames, is_shared: false, space: Space::Process })
     }
 }
 
 /// The file that the debug information was put into: by the build's number, or by its name.
 pub fn separate<'a>(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<Elf<'a>> {
     let id = elf.build_id();
-    let hex: Option<String> = id.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect());
+    let hex = id.map(hexadecimal);
     let by_id = hex.filter(|hex| hex.len() > 2).map(|hex| {
         let (first, rest) = hex.split_at(2);
         format!("{DEBUG_FOLDER}/.build-id/{first}/{rest}.debug")
@@ -70,10 +98,16 @@ pub fn separate<'a>(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<E
 /// The debug information of a program.
 pub struct Debug<'d> {
     dwarf: gimli::Dwarf<Slice<'d>>,
-    units: Vec<Unit<'d>>,
-    frames: gimli::EhFrame<Slice<'d>>,
-    frames_address: u64,
+    units: Vec<Lazy<'d>>,
+    frames: frame::Frames<'d>,
     is_shared: bool,
+    space: Space,
+}
+
+/// A unit, read once somebody wants to know what is in it: the kernel has thousands.
+struct Lazy<'d> {
+    header: Header<'d>,
+    unit: OnceCell<Option<Unit<'d>>>,
 }
 
 /// An entry of a unit.
@@ -83,24 +117,50 @@ pub struct Place {
     offset: UnitOffset<usize>,
 }
 
+impl Lazy<'_> {
+    /// Where it begins in its section.
+    fn start(&self) -> usize {
+        self.header.offset().0
+    }
+}
+
 impl<'d> Debug<'d> {
-    /// Looks at sections; units that cannot be read are passed over.
+    /// Looks at sections; units whose headers cannot be read are passed over.
     pub fn new(sections: &'d Sections) -> Debug<'d> {
         let slice = |bytes: &'d Cow<[u8]>| EndianSlice::new(bytes, LittleEndian);
         let dwarf = sections.debug.borrow(slice);
         let mut units = Vec::new();
         let mut headers = dwarf.units();
         while let Ok(Some(header)) = headers.next() {
-            units.extend(dwarf.unit(header));
+            units.push(Lazy { header, unit: OnceCell::new() });
         }
-        let frames = gimli::EhFrame::new(&sections.frames, LittleEndian);
-        let Sections { frames_address, is_shared, .. } = *sections;
-        Debug { dwarf, units, frames, frames_address, is_shared }
+        let frames = frame::Frames::new(sections);
+        Debug { dwarf, units, frames, is_shared: sections.is_shared, space: sections.space }
+    }
+
+    /// A unit by its number; `None` where it cannot be read.
+    fn read(&self, number: usize) -> Option<&Unit<'d>> {
+        let Lazy { header, unit } = self.units.get(number)?;
+        unit.get_or_init(|| self.dwarf.unit(*header).ok()).as_ref()
+    }
+
+    /// Where an instruction is that the file has at this address, as far as everybody has it there.
+    pub fn placed(&self, address: u64) -> u64 {
+        match self.space {
+            Space::Process => address,
+            Space::Kernel(moved) => address.wrapping_add(moved),
+        }
+    }
+
+    /// Whose memory variables lie in.
+    fn memory(&self) -> Memory {
+        if self.space == Space::Process { Memory::User } else { Memory::Kernel }
     }
 
     /// Where the rest of the debug information is, if it is in files that are not read.
     pub fn elsewhere(&self) -> Option<&'static str> {
-        if self.units.iter().any(|unit| unit.dwo_name().is_ok_and(|name| name.is_some())) {
+        let mut units = (0..self.units.len()).filter_map(|number| self.read(number));
+        if units.any(|unit| unit.dwo_name().is_ok_and(|name| name.is_some())) {
             return Some(
                 "its debug information is in .dwo files, which are not read: compile it without -gsplit-dwarf",
             );
@@ -112,11 +172,16 @@ impl<'d> Debug<'d> {
     }
 
     fn unit(&self, place: Place) -> &Unit<'d> {
-        &self.units[place.unit]
+        self.read(place.unit).expect("places are those of units that were read")
     }
 
     fn entry(&self, place: Place) -> Option<Entry<'d>> {
         self.unit(place).entry(place.offset).ok()
+    }
+
+    /// The unit that an offset in the whole section is in, or behind.
+    fn unit_around(&self, offset: usize) -> Option<usize> {
+        self.units.partition_point(|unit| unit.start() <= offset).checked_sub(1)
     }
 
     /// What an attribute refers to.
@@ -130,10 +195,9 @@ impl<'d> Debug<'d> {
 
     /// The entry at an offset in the whole section.
     fn at(&self, offset: DebugInfoOffset<usize>) -> Option<Place> {
-        let start = |unit: &Unit| unit.header.offset().0;
-        let unit = self.units.partition_point(|unit| start(unit) <= offset.0).checked_sub(1)?;
-        let offset = UnitOffset(offset.0 - start(&self.units[unit]));
-        Some(Place { unit, offset })
+        let unit = self.unit_around(offset.0)?;
+        let offset = UnitOffset(offset.0 - self.units[unit].start());
+        self.read(unit).map(|_| Place { unit, offset })
     }
 
     /// An attribute of an entry, or of the one that it is a copy of; and where it was found.

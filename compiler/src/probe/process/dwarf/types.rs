@@ -1,7 +1,7 @@
-//! DWARF's types as BTF, with everything that they are made of.
+//! DWARF's types as BTF, with everything that they are made of. Those that the kernel has a name for are its own.
 
-use super::{Debug, Place};
-use crate::kernel::btf::{Kind, TypeId};
+use super::{Debug, Place, Space};
+use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::probe::process::types::{Writer, int};
 use gimli::{AttributeValue, constants};
 use std::collections::HashMap;
@@ -84,6 +84,7 @@ impl Debug<'_> {
 /// Types that are being gathered; each has its number as soon as somebody refers to it.
 pub struct Types<'t, 'd> {
     debug: &'t Debug<'d>,
+    btf: &'t Btf<'t>,
     first: TypeId,
     known: HashMap<Place, TypeId>,
     wanted: Vec<Wanted>,
@@ -100,9 +101,13 @@ enum Wanted {
 }
 
 impl<'t, 'd> Types<'t, 'd> {
-    /// Types with numbers from `first` on.
-    pub fn new(debug: &'t Debug<'d>, first: TypeId) -> Types<'t, 'd> {
-        Types { debug, first, known: HashMap::new(), wanted: Vec::new() }
+    /// Types behind those that are there.
+    pub fn new(debug: &'t Debug<'d>, btf: &'t Btf<'t>) -> Types<'t, 'd> {
+        let first = match debug.space {
+            Space::Process => btf.next_foreign(),
+            Space::Kernel(_) => btf.next_own(),
+        };
+        Types { debug, btf, first, known: HashMap::new(), wanted: Vec::new() }
     }
 
     /// The number of a type; 0 stands for `void`.
@@ -110,6 +115,10 @@ impl<'t, 'd> Types<'t, 'd> {
         let Some(place) = place else { return 0 };
         if let Some(known) = self.known.get(&place) {
             return *known;
+        }
+        if let Some(own) = self.of_kernel(place) {
+            self.known.insert(place, own);
+            return own;
         }
         if self.wanted.len() >= TYPES_MAX {
             return 0;
@@ -119,13 +128,38 @@ impl<'t, 'd> Types<'t, 'd> {
         id
     }
 
+    /// The kernel's own type of this name.
+    fn of_kernel(&self, place: Place) -> Option<TypeId> {
+        if self.debug.space == Space::Process {
+            return None;
+        }
+        let kind = match self.debug.entry(place)?.tag() {
+            constants::DW_TAG_structure_type => Kind::Struct,
+            constants::DW_TAG_union_type => Kind::Union,
+            constants::DW_TAG_enumeration_type => Kind::Enum,
+            constants::DW_TAG_typedef => Kind::Typedef,
+            constants::DW_TAG_base_type => Kind::Int,
+            _ => return None,
+        };
+        self.btf.find(kind, &self.debug.name(place)?)
+    }
+
     fn add(&mut self, wanted: Wanted) -> TypeId {
         self.wanted.push(wanted);
         self.first + self.wanted.len() as TypeId - 1
     }
 
-    /// Writes all of them, with those that they refer to.
-    pub fn finish(mut self) -> Vec<u8> {
+    /// Adds all of them to what is there, with those that they refer to.
+    pub fn add_all(self) {
+        let (btf, space) = (self.btf, self.debug.space);
+        let types = self.finish();
+        match space {
+            Space::Process => btf.add_foreign(types),
+            Space::Kernel(_) => btf.add_own(types),
+        };
+    }
+
+    fn finish(mut self) -> Vec<u8> {
         let mut writer = Writer::new(self.first);
         let mut next = 0;
         while let Some(wanted) = self.wanted.get(next).cloned() {
