@@ -18,7 +18,7 @@ const COPIES: u64 = 150;
 /// Compiles the script against a program; gives how many programs came of it, or the first error.
 fn compile(program: Vec<u8>) -> Result<usize, String> {
     let start = Instant::now();
-    let world = Holding { kernel: Small::new(), program };
+    let world = Holding { kernel: Small::new(), program, shared: None };
     let (_, image) = common::image(SCRIPT.as_bytes(), &Environment::default(), &world, &Options::default());
     assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
     image.map(|image| image.programs.len()).map_err(|errors| format!("{}: {}", errors[0].code, errors[0].message))
@@ -81,12 +81,43 @@ fn damaged_programs_compile_or_say_why() {
 #[test]
 fn debug_information_that_is_not_read_is_named() {
     let Some(program) = program("tpcalls", &["-gsplit-dwarf"]) else { return };
-    let world = Holding { kernel: Small::new(), program };
+    let world = Holding { kernel: Small::new(), program, shared: None };
     let script = b"probe process(\"/program\").function(\"add\") { println($a) }";
     let error = common::image(script, &Environment::default(), &world, &Options::default()).1.map(drop);
     let error = error.expect_err("its variables are elsewhere").remove(0);
     assert_eq!(error.code, "target::no-variable");
     assert!(error.help.as_ref().is_some_and(|help| help.contains(".dwo")), "{error:?}");
+}
+
+/// A program of the tests' and what dwz makes it share with another copy; `None` where there is no dwz.
+fn shared(name: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let folder = std::env::temp_dir().join(format!("tapster-shared-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a place to write to");
+    let program = program(name, &[])?;
+    let files = ["one", "two"].map(|file| folder.join(file));
+    for file in &files {
+        std::fs::write(file, &program).expect("is written");
+    }
+    let mut dwz = Command::new("dwz");
+    let status = dwz.args(["-m", "shared", "-M", "/shared"]).args(&files).current_dir(&folder).status().ok()?;
+    assert!(status.success());
+    let read = |file: &str| std::fs::read(folder.join(file)).expect("dwz made it");
+    let both = (read("one"), read("shared"));
+    std::fs::remove_dir_all(&folder).expect("was made");
+    Some(both)
+}
+
+#[test]
+fn debug_information_that_programs_share_is_read() {
+    let Some((program, other)) = shared("tpcalls") else { return };
+    let compile = |script: &str, shared: Option<&Vec<u8>>| {
+        let world = Holding { kernel: Small::new(), program: program.clone(), shared: shared.cloned() };
+        common::image(script.as_bytes(), &Environment::default(), &world, &Options::default()).1.map(drop)
+    };
+    let script = "probe process(\"/program\").function(\"sum\") { println($p$$, $p->next->range->low) }";
+    compile(script, Some(&other)).expect("types and names are there");
+    let error = compile(script, None).expect_err("they are elsewhere").remove(0);
+    assert!(error.help.as_ref().is_some_and(|help| help.contains("dwz")), "{error:?}");
 }
 
 #[test]
@@ -95,7 +126,7 @@ fn what_is_no_program_is_refused() {
         let error = common::image(
             b"probe process(\"/program\").function(\"main\") { exit() }",
             &Environment::default(),
-            &Holding { kernel: Small::new(), program: bytes.to_vec() },
+            &Holding { kernel: Small::new(), program: bytes.to_vec(), shared: None },
             &Options::default(),
         );
         assert_eq!(error.1.map(drop).map_err(|errors| errors[0].code), Err("probe::not-elf"));

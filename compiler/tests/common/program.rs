@@ -23,6 +23,8 @@ probe begin { exit() }
 pub struct Holding {
     pub kernel: Small,
     pub program: Vec<u8>,
+    /// What dwz has put into a file of its own.
+    pub shared: Option<Vec<u8>>,
 }
 
 impl World for Holding {
@@ -47,7 +49,11 @@ impl World for Holding {
     }
 
     fn file(&self, path: &str) -> Option<&[u8]> {
-        (path == "/program").then_some(&self.program)
+        match path {
+            "/program" => Some(&self.program),
+            "/shared" => self.shared.as_deref(),
+            _ => None,
+        }
     }
 
     fn executable(&self, name: &str) -> Option<String> {

@@ -38,7 +38,7 @@ pub enum Kind {
 impl<'d> Debug<'d> {
     /// Functions with a wanted name, or at a wanted address; by their addresses.
     pub fn functions(&self, wanted: impl Fn(&str) -> bool, addresses: &[u64]) -> Vec<Function> {
-        self.functions_in(0..self.units.len(), wanted, addresses)
+        self.functions_in(0..self.own_units, wanted, addresses)
     }
 
     /// Those of some units.
@@ -114,15 +114,16 @@ impl<'d> Debug<'d> {
             AttributeValue::FileIndex(index) => index,
             other => other.udata_value()?,
         };
-        self.file_name(self.unit(at), index)
+        self.file_name(at.unit, index)
     }
 
     /// A file of a unit, with the folder that it was compiled in.
-    pub(super) fn file_name(&self, unit: &Unit, index: u64) -> Option<String> {
+    pub(super) fn file_name(&self, unit: usize, index: u64) -> Option<String> {
+        let (dwarf, unit) = (self.dwarf_of(unit), self.read(unit)?);
         let header = unit.line_program.as_ref()?.header();
         let file = header.file(index)?;
         let text = |value: AttributeValue<Slice>| {
-            let text = self.dwarf.attr_string(unit, value).ok()?;
+            let text = dwarf.attr_string(unit, value).ok()?;
             Some(text.to_string_lossy().into_owned())
         };
         let name = text(file.path_name())?;

@@ -15,9 +15,8 @@ pub struct Row {
 
 impl Debug<'_> {
     /// The rows of the line table within a range of addresses, in their order.
-    pub fn rows(&self, unit: super::Place, (start, end): (u64, u64)) -> Vec<Row> {
-        let unit = self.unit(unit);
-        let Some(program) = unit.line_program.clone() else { return Vec::new() };
+    pub fn rows(&self, place: super::Place, (start, end): (u64, u64)) -> Vec<Row> {
+        let Some(program) = self.unit(place).line_program.clone() else { return Vec::new() };
         let (mut found, mut rows) = (Vec::new(), program.rows());
         let mut names: Vec<(u64, Option<String>)> = Vec::new();
         while let Ok(Some((_, row))) = rows.next_row() {
@@ -27,7 +26,7 @@ impl Debug<'_> {
             let index = row.file_index();
             let known = names.iter().position(|(known, _)| *known == index);
             let nth = known.unwrap_or_else(|| {
-                names.push((index, self.file_name(unit, index)));
+                names.push((index, self.file_name(place.unit, index)));
                 names.len() - 1
             });
             if let (Some(line), Some(file)) = (row.line(), &names[nth].1) {

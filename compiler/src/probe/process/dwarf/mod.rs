@@ -39,8 +39,18 @@ pub struct Sections<'a> {
     frames_address: u64,
     /// How to unwind, where that is not needed to run.
     debug_frames: Cow<'a, [u8]>,
-    is_shared: bool,
+    shared: Shared<'a>,
     space: Space,
+}
+
+/// What dwz has moved into a file that several programs share.
+enum Shared<'a> {
+    /// There is none of it.
+    Nothing,
+    /// That file is not there.
+    Missing,
+    /// Its sections.
+    Found(DwarfSections<Cow<'a, [u8]>>),
 }
 
 /// Where the code of a file is.
@@ -55,11 +65,10 @@ enum Space {
 impl<'a> Sections<'a> {
     /// Of a program: its own, or those of the file that its package has for it.
     pub fn find(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<Sections<'a>> {
-        let separate = || separate(path, elf, world);
         let has_own = !elf.section(".debug_info").is_empty();
-        let other = if has_own { None } else { Some(separate()?) };
-        let holder = other.as_ref().unwrap_or(elf);
-        Some(Sections { is_shared: !holder.section(".gnu_debugaltlink").is_empty(), ..Sections::of(holder, elf)? })
+        let other = if has_own { None } else { Some(separate_file(path, elf, world)?) };
+        let (path, holder) = other.as_ref().map_or((path, elf), |(path, other)| (path.as_str(), other));
+        Some(Sections { shared: Shared::find(path, holder, world), ..Sections::of(holder, elf)? })
     }
 
     /// Of the kernel, which has so many bytes before its code that the file does not tell of; `None` where the file has
@@ -74,24 +83,49 @@ impl<'a> Sections<'a> {
         let frames = elf.section(".eh_frame");
         let frames_address = elf.section_address(".eh_frame").unwrap_or(0);
         let debug_frames = holder.section(".debug_frame");
-        Some(Sections { debug, frames, frames_address, debug_frames, is_shared: false, space: Space::Process })
+        Some(Sections { debug, frames, frames_address, debug_frames, shared: Shared::Nothing, space: Space::Process })
     }
+}
+
+impl<'a> Shared<'a> {
+    /// Looks for the file that one with debug information names: its path, and the number of its build.
+    fn find(path: &str, holder: &Elf<'a>, world: &'a dyn World) -> Shared<'a> {
+        let link = holder.section(".gnu_debugaltlink");
+        let Some(end) = link.iter().position(|byte| *byte == 0) else { return Shared::Nothing };
+        let (name, id) = (String::from_utf8_lossy(&link[..end]), &link[end + 1..]);
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let by_name = if name.starts_with('/') { name.into_owned() } else { format!("{folder}/{name}") };
+        let files = [by_name].into_iter().chain(by_build(&hexadecimal(id)));
+        let other = |file: String| world.file(&file).and_then(Elf::new).filter(|elf| elf.build_id() == Some(id));
+        let found = files.into_iter().find_map(other);
+        let sections = found.and_then(|elf| DwarfSections::load(|id| Ok::<_, ()>(elf.section(id.name()))).ok());
+        sections.map_or(Shared::Missing, Shared::Found)
+    }
+}
+
+/// Where packages put the debug information of a build.
+fn by_build(hex: &str) -> Option<String> {
+    let (first, rest) = hex.split_at_checked(2).filter(|(_, rest)| !rest.is_empty())?;
+    Some(format!("{DEBUG_FOLDER}/.build-id/{first}/{rest}.debug"))
 }
 
 /// The file that the debug information was put into: by the build's number, or by its name.
 pub fn separate<'a>(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<Elf<'a>> {
+    separate_file(path, elf, world).map(|(_, elf)| elf)
+}
+
+fn separate_file<'a>(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<(String, Elf<'a>)> {
     let id = elf.build_id();
-    let hex = id.map(hexadecimal);
-    let by_id = hex.filter(|hex| hex.len() > 2).map(|hex| {
-        let (first, rest) = hex.split_at(2);
-        format!("{DEBUG_FOLDER}/.build-id/{first}/{rest}.debug")
-    });
+    let by_id = id.and_then(|id| by_build(&hexadecimal(id)));
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let by_name = elf.debug_link().into_iter().flat_map(|name| {
         [format!("{folder}/{name}"), format!("{folder}/.debug/{name}"), format!("{DEBUG_FOLDER}{folder}/{name}")]
     });
-    let other = |file: String| (file != path).then(|| world.file(&file)).flatten().and_then(Elf::new);
-    let is_of_this_build = |other: &Elf| id.is_none() || other.build_id() == id;
+    let other = |file: String| {
+        let elf = (file != path).then(|| world.file(&file)).flatten().and_then(Elf::new)?;
+        Some((file, elf))
+    };
+    let is_of_this_build = |(_, other): &(String, Elf)| id.is_none() || other.build_id() == id;
     by_id.into_iter().chain(by_name).filter_map(other).find(is_of_this_build)
 }
 
@@ -99,8 +133,11 @@ pub fn separate<'a>(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<E
 pub struct Debug<'d> {
     dwarf: gimli::Dwarf<Slice<'d>>,
     units: Vec<Lazy<'d>>,
+    /// What several programs share, with its units behind those of the program.
+    shared: Option<gimli::Dwarf<Slice<'d>>>,
+    own_units: usize,
     frames: frame::Frames<'d>,
-    is_shared: bool,
+    lacks_shared: bool,
     space: Space,
 }
 
@@ -117,7 +154,20 @@ pub struct Place {
     offset: UnitOffset<usize>,
 }
 
-impl Lazy<'_> {
+/// The last of some units that begins before an offset.
+fn around(units: &[Lazy], offset: usize) -> Option<usize> {
+    units.partition_point(|unit| unit.start() <= offset).checked_sub(1)
+}
+
+impl<'d> Lazy<'d> {
+    fn all(dwarf: &gimli::Dwarf<Slice<'d>>) -> Vec<Lazy<'d>> {
+        let (mut units, mut headers) = (Vec::new(), dwarf.units());
+        while let Ok(Some(header)) = headers.next() {
+            units.push(Lazy { header, unit: OnceCell::new() });
+        }
+        units
+    }
+
     /// Where it begins in its section.
     fn start(&self) -> usize {
         self.header.offset().0
@@ -128,20 +178,31 @@ impl<'d> Debug<'d> {
     /// Looks at sections; units whose headers cannot be read are passed over.
     pub fn new(sections: &'d Sections) -> Debug<'d> {
         let slice = |bytes: &'d Cow<[u8]>| EndianSlice::new(bytes, LittleEndian);
-        let dwarf = sections.debug.borrow(slice);
-        let mut units = Vec::new();
-        let mut headers = dwarf.units();
-        while let Ok(Some(header)) = headers.next() {
-            units.push(Lazy { header, unit: OnceCell::new() });
+        let mut dwarf = sections.debug.borrow(slice);
+        let mut units = Lazy::all(&dwarf);
+        let own_units = units.len();
+        let shared = match &sections.shared {
+            Shared::Found(sections) => Some(sections.borrow(slice)),
+            Shared::Nothing | Shared::Missing => None,
+        };
+        if let (Some(shared), Shared::Found(sections)) = (&shared, &sections.shared) {
+            units.extend(Lazy::all(shared));
+            dwarf.sup = Some(sections.borrow(slice).into());
         }
+        let lacks_shared = matches!(sections.shared, Shared::Missing);
         let frames = frame::Frames::new(sections);
-        Debug { dwarf, units, frames, is_shared: sections.is_shared, space: sections.space }
+        Debug { dwarf, units, shared, own_units, frames, lacks_shared, space: sections.space }
     }
 
     /// A unit by its number; `None` where it cannot be read.
     fn read(&self, number: usize) -> Option<&Unit<'d>> {
         let Lazy { header, unit } = self.units.get(number)?;
-        unit.get_or_init(|| self.dwarf.unit(*header).ok()).as_ref()
+        unit.get_or_init(|| self.dwarf_of(number).unit(*header).ok()).as_ref()
+    }
+
+    /// The sections that a unit is in.
+    fn dwarf_of(&self, unit: usize) -> &gimli::Dwarf<Slice<'d>> {
+        self.shared.as_ref().filter(|_| unit >= self.own_units).unwrap_or(&self.dwarf)
     }
 
     /// Where an instruction is that the file has at this address, as far as everybody has it there.
@@ -159,15 +220,15 @@ impl<'d> Debug<'d> {
 
     /// Where the rest of the debug information is, if it is in files that are not read.
     pub fn elsewhere(&self) -> Option<&'static str> {
-        let mut units = (0..self.units.len()).filter_map(|number| self.read(number));
+        let mut units = (0..self.own_units).filter_map(|number| self.read(number));
         if units.any(|unit| unit.dwo_name().is_ok_and(|name| name.is_some())) {
             return Some(
                 "its debug information is in .dwo files, which are not read: compile it without -gsplit-dwarf",
             );
         }
-        self.is_shared.then_some(
-            "parts of its debug information are in a file that dwz has made for several programs, which is not read: \
-             compile it with -g, or take a package whose debug information is whole",
+        self.lacks_shared.then_some(
+            "parts of its debug information are in a file that dwz has made for several programs, which is not there: \
+             install the package that it belongs to whole",
         )
     }
 
@@ -181,21 +242,25 @@ impl<'d> Debug<'d> {
 
     /// The unit that an offset in the whole section is in, or behind.
     fn unit_around(&self, offset: usize) -> Option<usize> {
-        self.units.partition_point(|unit| unit.start() <= offset).checked_sub(1)
+        around(&self.units[..self.own_units], offset)
     }
 
     /// What an attribute refers to.
     fn referred(&self, unit: usize, value: AttributeValue<Slice<'d>>) -> Option<Place> {
         match value {
             AttributeValue::UnitRef(offset) => Some(Place { unit, offset }),
-            AttributeValue::DebugInfoRef(offset) => self.at(offset),
+            AttributeValue::DebugInfoRef(offset) => self.at(offset, unit >= self.own_units),
+            AttributeValue::DebugInfoRefSup(offset) => self.at(offset, true),
             _ => None,
         }
     }
 
-    /// The entry at an offset in the whole section.
-    fn at(&self, offset: DebugInfoOffset<usize>) -> Option<Place> {
-        let unit = self.unit_around(offset.0)?;
+    /// The entry at an offset in the whole section, of the program or of what is shared.
+    fn at(&self, offset: DebugInfoOffset<usize>, is_shared: bool) -> Option<Place> {
+        let unit = match is_shared {
+            false => self.unit_around(offset.0)?,
+            true => self.own_units + around(&self.units[self.own_units..], offset.0)?,
+        };
         let offset = UnitOffset(offset.0 - self.units[unit].start());
         self.read(unit).map(|_| Place { unit, offset })
     }
@@ -223,7 +288,7 @@ impl<'d> Debug<'d> {
     /// The name of an entry.
     fn name(&self, place: Place) -> Option<String> {
         let (value, at) = self.attribute(place, constants::DW_AT_name)?;
-        let text = self.dwarf.attr_string(self.unit(at), value).ok()?;
+        let text = self.dwarf_of(at.unit).attr_string(self.unit(at), value).ok()?;
         Some(text.to_string_lossy().into_owned())
     }
 

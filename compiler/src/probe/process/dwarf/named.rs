@@ -16,16 +16,19 @@ impl Debug<'_> {
     /// Functions with a name, or names of this pattern, where only some files are wanted in units that have one of them;
     /// by their addresses.
     pub fn functions_named(&self, name: &str, is_file: Option<&dyn Fn(&str) -> bool>) -> Vec<Function> {
-        let all = || (0..self.units.len()).collect();
-        let units: Vec<usize> = self.units_with(name).unwrap_or_else(all);
         let has_file = |unit: &usize| is_file.is_none_or(|is_file| self.files(*unit).iter().any(|file| is_file(file)));
-        self.functions_in(units.into_iter().filter(has_file), |other| matches(name, other), &[])
+        let of = |units: &mut dyn Iterator<Item = usize>| {
+            self.functions_in(units.filter(has_file), |other| matches(name, other), &[])
+        };
+        let found = self.units_with(name).map(|units| of(&mut units.into_iter()));
+        // A unit may refer to another for the name.
+        found.filter(|found| !found.is_empty()).unwrap_or_else(|| of(&mut (0..self.own_units)))
     }
 
     /// The units that hold a name; `None` where all may.
     fn units_with(&self, name: &str) -> Option<Vec<usize>> {
         let indirect = !self.dwarf.debug_str_offsets.reader().slice().is_empty();
-        if indirect || self.is_shared || name.contains(['*', '?', '[']) {
+        if indirect || self.shared.is_some() || name.contains(['*', '?', '[']) {
             return None;
         }
         let text = [name.as_bytes(), &[0]].concat();
@@ -46,7 +49,7 @@ impl Debug<'_> {
                 let Some(unit) = self.unit_around(from + at) else { break };
                 found.push(unit);
                 // The rest of this one need not be looked at.
-                from = self.units.get(unit + 1).map_or(units.len(), |next| next.start());
+                from = self.units[..self.own_units].get(unit + 1).map_or(units.len(), |next| next.start());
             }
         }
         found.sort_unstable();
@@ -58,6 +61,6 @@ impl Debug<'_> {
     fn files(&self, number: usize) -> Vec<String> {
         let Some(unit) = self.read(number) else { return Vec::new() };
         let count = unit.line_program.as_ref().map_or(0, |program| program.header().file_names().len());
-        (0..=count as u64).filter_map(|index| self.file_name(unit, index)).collect()
+        (0..=count as u64).filter_map(|index| self.file_name(number, index)).collect()
     }
 }
