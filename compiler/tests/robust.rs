@@ -4,8 +4,11 @@
 //! why. All run on a thread with the stack that a program's first one has. The times are the thread's own, whatever else
 //! the machine does, and far above those measured, which are below two seconds on one slow core.
 
+#[path = "common/clock.rs"]
+mod clock;
 mod common;
 
+use clock::spent;
 use common::world::Small;
 use std::time::Duration;
 use tapster_compiler::check::Options;
@@ -35,14 +38,6 @@ fn outcome(text: &str) -> Result<(), &'static str> {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, compile);
         thread.expect("a thread can be had").join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
-}
-
-/// Processor time of this thread.
-fn spent() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the result has a place.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn begin(body: &str) -> String {

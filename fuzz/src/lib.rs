@@ -52,7 +52,7 @@ pub fn check(text: &[u8]) {
 
 /// Compiles a script that asks for everything a program has, against a program that may be anything.
 pub fn program(bytes: &[u8]) {
-    compile(SCRIPT.as_bytes(), &Holding { kernel: Small::new(), program: bytes.to_vec() });
+    compile(SCRIPT.as_bytes(), &Holding { kernel: Small::new(), program: bytes.to_vec(), shared: None });
 }
 
 fn compile(text: &[u8], world: &dyn World) {

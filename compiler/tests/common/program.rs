@@ -16,6 +16,10 @@ probe process(\"/program\").function(\"*\").label(\"*\") ? { println($$vars) }
 probe process(\"/program\").mark(\"*\") ? { println($$vars, pp()) }
 probe process(\"/program\").plt(\"*\") ? { println(pp()) }
 probe process(\"/program\").library(\"*\").function(\"*\") ? { println(pp()) }
+probe kernel.function(\"*@*\").inline ? { println($$parms, pp()) }
+probe kernel.function(\"*@*.c:1-9999\") ? { println($$parms, pp()) }
+probe kernel.function(\"sum\").label(\"*\") ? { println($$vars, pp()) }
+probe kernel.statement(\"sum@*:*\") ? { println($$vars, $p$$) }
 probe begin { exit() }
 ";
 /// A machine that has one program.
@@ -50,10 +54,15 @@ impl World for Holding {
 
     fn file(&self, path: &str) -> Option<&[u8]> {
         match path {
-            "/program" => Some(&self.program),
+            // It may be the kernel's, too.
+            "/program" | "/usr/lib/debug/boot/vmlinux-6.18.0-small" => Some(&self.program),
             "/shared" => self.shared.as_deref(),
             _ => None,
         }
+    }
+
+    fn symbols(&self) -> Option<&str> {
+        Some("ffffffff81000000 T _text\n")
     }
 
     fn executable(&self, name: &str) -> Option<String> {
