@@ -103,7 +103,7 @@ fn debug_information_that_is_not_read_is_named() {
 fn shared(name: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let folder = std::env::temp_dir().join(format!("tapster-shared-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a place to write to");
-    let program = program(name, &[])?;
+    let program = program(name, &["-DSHARED"])?;
     let files = ["one", "two"].map(|file| folder.join(file));
     for file in &files {
         std::fs::write(file, &program).expect("is written");

@@ -117,7 +117,8 @@ pub fn of_function(
         Some(types) => parameters(debug, function, start, types),
         None => Vec::new(),
     };
-    let entry = Context { name: function.name.clone(), args: parameters, ..Context::default() };
+    let lack = debug.elsewhere().filter(|_| parameters.is_empty()).map(str::to_owned);
+    let entry = Context { name: function.name.clone(), args: parameters, lack, ..Context::default() };
     let at_start = site(binary, "function", (&name, start.address), (asked.moment.at_entry(), many), resolver)?;
     let at_start = Site { context: entry, ..at_start };
     if !at_return {
