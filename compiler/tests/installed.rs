@@ -198,7 +198,7 @@ fn calls(image: &Image, helper: i32) -> bool {
 #[test]
 fn statements_are_where_others_see_their_lines() {
     let Some(machine) = Machine::new(BY_RELEASE) else { return };
-    for line in [12, 16, 18] {
+    for line in [13, 16, 18] {
         let image =
             machine.compile(&format!("probe kernel.statement(\"work@job.c:{line}\") {{ println($sum, pp()) }}"));
         let image = image.expect("the line has code");
@@ -272,7 +272,7 @@ fn names_that_several_functions_have_go_by_their_addresses() {
 
 #[test]
 fn files_of_other_builds_are_not_taken() {
-    let script = "probe kernel.statement(\"work@job.c:12\") { println(pp()) }";
+    let script = "probe kernel.statement(\"work@job.c:13\") { println(pp()) }";
     let Some(mut machine) = Machine::new(BY_RELEASE) else { return };
     machine.build = Some("0123456789".into());
     let error = machine.error(script);

@@ -233,9 +233,12 @@ fn said(function: &Function) -> String {
     format!("{}@{}:{}", function.name, function.file, function.line)
 }
 
+/// Says of source files whether they are meant.
+type IsFile<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
 /// Whether a file is meant, where one is.
-fn file_of<'a>(asked: &'a Asked) -> Option<Box<dyn Fn(&str) -> bool + 'a>> {
-    asked.file.is_some().then(|| Box::new(|file: &str| asked.is_file(file)) as Box<dyn Fn(&str) -> bool>)
+fn file_of<'a>(asked: &'a Asked) -> Option<IsFile<'a>> {
+    asked.file.is_some().then(|| Box::new(|file: &str| asked.is_file(file)) as IsFile)
 }
 
 fn no_match(asked: &Asked, debug: &Debug) -> Diagnostic {

@@ -50,7 +50,7 @@ enum Shared<'a> {
     /// That file is not there.
     Missing,
     /// Its sections.
-    Found(DwarfSections<Cow<'a, [u8]>>),
+    Found(Box<DwarfSections<Cow<'a, [u8]>>>),
 }
 
 /// Where the code of a file is.
@@ -99,7 +99,7 @@ impl<'a> Shared<'a> {
         let other = |file: String| world.file(&file).and_then(Elf::new).filter(|elf| elf.build_id() == Some(id));
         let found = files.into_iter().find_map(other);
         let sections = found.and_then(|elf| DwarfSections::load(|id| Ok::<_, ()>(elf.section(id.name()))).ok());
-        sections.map_or(Shared::Missing, Shared::Found)
+        sections.map_or(Shared::Missing, |sections| Shared::Found(sections.into()))
     }
 }
 
