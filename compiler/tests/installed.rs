@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tapster_compiler::check::Options;
 use tapster_compiler::elf::{Elf, hexadecimal};
 use tapster_compiler::image::{Attach, Image, Moment};
-use tapster_compiler::world::{Features, KernelType, Refusal, Rung, SlabCache, World};
+use tapster_compiler::world::{Features, Refusal, Rung, SlabCache, Wanted, World};
 use tapster_lang::Diagnostic;
 use tapster_lang::preprocess::Environment;
 
@@ -135,8 +135,8 @@ impl World for Machine {
         self.kernel.features()
     }
 
-    fn offers(&self, rung: Rung, function: &str, ty: &KernelType) -> Result<(), Refusal> {
-        self.kernel.offers(rung, function, ty)
+    fn offers(&self, rung: Rung, wanted: &Wanted) -> Result<(), Refusal> {
+        self.kernel.offers(rung, wanted)
     }
 
     fn offers_uprobe_multi(&self) -> Result<(), Refusal> {

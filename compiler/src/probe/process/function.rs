@@ -6,7 +6,6 @@ use super::dwarf::{self, Debug, Instruction, Sections, Types};
 use super::{callee, statement};
 use crate::hir::{ArgSource, Place};
 use crate::image::UprobePlace;
-use crate::kernel::btf::Btf;
 use crate::probe::saved::RESULT_REGISTER;
 use crate::probe::site::{Arg, Context, Resolver, Site, Sites, mismatch, text};
 use crate::suggest::did_you_mean;
