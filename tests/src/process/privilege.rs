@@ -25,13 +25,14 @@ pub struct Restriction {
 }
 
 impl Restriction {
-    /// Becomes this user and covers these paths with nothing.
+    /// Becomes this user and covers those of these paths that are there with nothing.
     pub fn new(user: &User, hide: &[String]) -> Restriction {
         let capabilities = match user {
             User::Same => None,
             User::Nobody(kept) => Some(kept.iter().fold(0, |set, bit| set | 1u64 << bit)),
         };
-        let hidden = hide.iter().filter_map(|path| Some((CString::new(path.as_str()).ok()?, Path::new(path).is_dir())));
+        let there = hide.iter().filter(|path| Path::new(path).exists());
+        let hidden = there.filter_map(|path| Some((CString::new(path.as_str()).ok()?, Path::new(path).is_dir())));
         Restriction { capabilities, hidden: hidden.collect() }
     }
 
