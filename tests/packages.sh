@@ -4,9 +4,10 @@
 #   tests/packages.sh            all of it, of a static program: a second build of everything, so it is run by hand
 #   tests/packages.sh static     the static program alone
 #   tests/packages.sh built      packages of target/release/tapster as it lies there: nothing is built
+#   tests/packages.sh deb        the .deb alone, of the same: what every change must pass
 #
 # As root, on Debian or a relative of it. debootstrap, cargo-deb and cargo-generate-rpm are installed where they are missing, the latter
-# into target/tools.
+# into target/tools: without optimisation, as they are built longer than they run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,12 +20,17 @@ debian=target/debian
 root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root"' EXIT
 
-for tool in cargo-deb cargo-generate-rpm; do
-  [ "$mode" = static ] || command -v $tool > /dev/null ||
-    cargo install --quiet --locked --root target/tools --target-dir target/tools/build $tool
+case $mode in
+  static) crates=() programs=() ;;
+  deb) crates=(cargo-deb) programs=(debootstrap) ;;
+  *) crates=(cargo-deb cargo-generate-rpm) programs=(debootstrap rpm) ;;
+esac
+for tool in "${crates[@]}"; do
+  command -v "$tool" > /dev/null ||
+    cargo install --quiet --debug --locked --root target/tools --target-dir target/tools/build "$tool"
 done
-for tool in debootstrap rpm; do
-  [ "$mode" = static ] || command -v $tool > /dev/null || apt-get -qq install -y --no-install-recommends $tool
+for tool in "${programs[@]}"; do
+  command -v "$tool" > /dev/null || apt-get -qq install -y --no-install-recommends "$tool"
 done
 
 step() { echo "== $SECONDS s: $*"; }
@@ -39,7 +45,7 @@ in_root() {
     PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C exec chroot "$root" "$@"' in_root "$@"
 }
 
-if [ "$mode" = built ]; then
+if [ "$mode" = built ] || [ "$mode" = deb ]; then
   program=target/release/tapster
 else
   step "a static program"
@@ -70,14 +76,14 @@ $program completions fish > $package/tapster.fish
 
 step "packages"
 cargo deb --quiet --no-build --no-strip -p tapster --output $package/
-cargo generate-rpm --package cli --output $package/
+[ "$mode" = deb ] || cargo generate-rpm --package cli --output $package/
 ls -l $package
 
-step "the .rpm has what it should"
 # Both lists of files are written by hand, in one manifest.
 files_of_deb() { dpkg-deb --fsys-tarfile $package/*.deb | tar -t | sed -n 's,^\./,/,; s,^/usr/share/zsh/vendor-completions,/usr/share/zsh/site-functions,; /\/doc\//d; /[^\/]$/p'; }
 files_of_rpm() { rpm -qlp $package/*.rpm | grep -v '/doc/\|/licenses/'; }
-diff <(files_of_deb | sort) <(files_of_rpm | sort) || fail "the .deb (<) and the .rpm (>) differ"
+[ "$mode" = deb ] || step "the .rpm has what it should"
+[ "$mode" = deb ] || diff <(files_of_deb | sort) <(files_of_rpm | sort) || fail "the .deb (<) and the .rpm (>) differ"
 
 step "a fresh Debian"
 suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")

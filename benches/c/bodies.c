@@ -1,5 +1,10 @@
 /* Ten handlers in C, each beside the same in the script's language (src/bodies.rs). Every program does what a script's
- * would: no element is lost to a race of two CPUs, prints carry their time, stacks are told apart by all their frames. */
+ * would: no element is lost to a race of two CPUs, prints carry their time, stacks are told apart by all their frames.
+ *
+ * With PROMISES they also do what the language promises and programs in C leave out: what finds no room is counted, a
+ * fault or a full array ends the session with its place in the script, loops have a bound that is an error, and an
+ * array remembers when an element came. */
+#include "promises.h"
 #include "count.h"
 
 struct {
@@ -27,11 +32,16 @@ struct {
     OF(value, struct histogram);
 } empty SEC(".maps");
 
+struct name {
+    char text[COMM];
+    u64 since[PROMISES];
+};
+
 struct {
     TYPE(type, HASH);
     TYPE(max_entries, KEYS);
     OF(key, s64);
-    OF(value, char[COMM]);
+    OF(value, struct name);
 } names SEC(".maps");
 
 struct {
@@ -72,8 +82,8 @@ INLINE void add(s64 key, s64 value)
 
     if (sum)
         *sum += value;
-    else
-        update(&sums, &key, &value, NOEXIST);
+    else if (update(&sums, &key, &value, NOEXIST))
+        lose();
 }
 
 SEC("tp_btf/sched_switch")
@@ -116,11 +126,14 @@ int histogram(u64 *ctx)
     if (!histogram) {
         void *fresh = lookup(&empty, &zero);
 
-        if (!fresh || update(&histograms, &key, fresh, NOEXIST))
+        if (!fresh)
             return 0;
+        update(&histograms, &key, fresh, NOEXIST);
         histogram = lookup(&histograms, &key);
-        if (!histogram)
+        if (!histogram) {
+            lose();
             return 0;
+        }
     }
     histogram->buckets[bucket & 127] += 1;
     return 0;
@@ -132,7 +145,10 @@ int string_filter(u64 *ctx)
     struct kmem_cache *cache = (void *)ctx[2];
     u64 name = 0;
 
-    read_kernel_str(&name, sizeof(name), cache->name);
+    if (is_over())
+        return 0;
+    if (read_kernel_str(&name, sizeof(name), cache->name) < 0 && PROMISES)
+        return fault(3, (u64)cache->name, 55);
     if (name == *(u64 *)"dentry\0")
         __sync_fetch_and_add(&total, 1);
     return 0;
@@ -149,10 +165,18 @@ int stack_count(u64 *ctx)
     if (!frames)
         return 0;
     bytes = stack(ctx, frames, sizeof(*frames), 2);
+    if (bytes <= 0)
+        lose_stack();
     for (u32 at = 0; at < 64 && at * 8 < bytes; at++)
         hash = (hash ^ frames->address[at]) * 1099511628211ull;
-    if (!lookup(&stacks, &hash))
-        update(&stacks, &hash, frames, NOEXIST);
+    if (!lookup(&stacks, &hash)) {
+        if (bytes == sizeof(*frames))
+            cut_stack();
+        if (update(&stacks, &hash, frames, NOEXIST) == -NO_ROOM) {
+            lose();
+            return 0;
+        }
+    }
     add(hash, 1);
     return 0;
 }
@@ -180,8 +204,10 @@ int print(u64 *ctx)
     struct task_struct *next = (void *)ctx[2];
     struct line *line = reserve(&ring, sizeof(*line), 0);
 
-    if (!line)
+    if (!line) {
+        lose();
         return 0;
+    }
     line->kind = 1;
     line->index = 0;
     line->time = boot_ns();
@@ -206,10 +232,14 @@ SEC("tp_btf/sched_switch")
 int loop(u64 *ctx)
 {
     struct task_struct *next = (void *)ctx[2];
-    s64 prio = next->prio, sum = 0;
+    s64 prio = next->prio, sum = 0, at;
 
-    for (s64 at = 0; at < prio && at < 1000; at++)
+    if (is_over())
+        return 0;
+    for (at = 0; at < prio && at < ROUNDS; at++)
         sum += (sum >> 3) ^ at;
+    if (at == ROUNDS && PROMISES)
+        return fault(5, 0, 95);
     add(0, sum);
     return 0;
 }
@@ -218,9 +248,18 @@ SEC("tp_btf/sched_switch")
 int names_of(u64 *ctx)
 {
     s64 pid = pid_tgid() >> 32;
-    char name[COMM] = {};
+    struct name name = {}, *before;
 
-    comm(name, COMM);
-    update(&names, &pid, name, ANY);
+    if (is_over())
+        return 0;
+    comm(name.text, COMM);
+#if PROMISES
+    before = lookup(&names, &pid);
+    name.since[0] = before ? before->since[0] : now_ns();
+#else
+    (void)before;
+#endif
+    if (update(&names, &pid, &name, ANY) && PROMISES)
+        return fault(6, 0, 47);
     return 0;
 }

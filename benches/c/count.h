@@ -1,6 +1,6 @@
 /* Counting by the name of the process, as a per-CPU hash is used in C. */
 #pragma once
-#include "tapster_bench.h"
+#include "promises.h"
 
 struct {
     TYPE(type, PERCPU_HASH);
@@ -18,6 +18,6 @@ INLINE void count_comm(void)
     count = lookup(&counts, name);
     if (count)
         *count += 1;
-    else
-        update(&counts, name, &one, NOEXIST);
+    else if (update(&counts, name, &one, NOEXIST))
+        lose();
 }

@@ -2,12 +2,12 @@
 //!
 //! [`compile`] times the stages before loading within this process; [`live`] whole runs on this kernel, [`event`] what a
 //! hit costs, [`flood`] how many prints arrive and [`large`] large tables at the end, against Debian's bpftrace and programs
-//! in C of our own; [`bodies`] counts instructions of handlers beside clang's, and [`boot`] those that a hit takes in a
-//! booted kernel. Nothing is asserted and the exit status is 0: a figure is printed beside its aim, and what could not be
-//! measured is said in a line `skipped: … because …`.
+//! in C of our own, [`walk`] a handler in user space beside Rust; [`bodies`] counts instructions of handlers beside
+//! clang's, and [`boot`] those that a hit takes in a booted kernel. Nothing is asserted and the exit status is 0: a figure
+//! is printed beside its aim, and what could not be measured is said in a line `skipped: … because …`.
 //!
-//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood` or `--boot` takes these parts only, `--quick`
-//! takes few rounds and boots nothing, `--write` renews the figures in docs/performance.md.
+//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk` or `--boot` takes these parts only,
+//! `--quick` takes few rounds and boots nothing, `--write` renews the figures in docs/performance.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
 mod bodies;
@@ -25,6 +25,7 @@ mod svg;
 mod table;
 mod tapset;
 mod tool;
+mod walk;
 #[path = "../../compiler/tests/common/world.rs"]
 mod world;
 
@@ -45,16 +46,18 @@ enum Part {
     Events,
     Large,
     Flood,
+    Walk,
     Boot,
 }
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("--compile", Part::Compile),
     ("--live", Part::Live),
     ("--bodies", Part::Bodies),
     ("--events", Part::Events),
     ("--large", Part::Large),
     ("--flood", Part::Flood),
+    ("--walk", Part::Walk),
     ("--boot", Part::Boot),
 ];
 
@@ -114,6 +117,9 @@ fn measure(request: &Request, report: &mut Report) {
     }
     if request.has(Part::Flood) {
         flood::run(&tapster, request.quick, report);
+    }
+    if request.has(Part::Walk) {
+        walk::run(&tapster, rounds, report);
     }
     if request.has(Part::Boot) {
         boot::run(&tapster);

@@ -14,9 +14,18 @@ const CLANG: [&str; 9] = ["-Wall", "-Werror", "-O2", "-g", "-target", "bpf", "-m
 
 /// Compiles one of them: the object's path.
 pub fn object(name: &str) -> Result<PathBuf, String> {
-    let object = target(&format!("{name}.o"))?;
+    compiled(name, &format!("{name}.o"), &[])
+}
+
+/// Compiles one of them with what the language promises of its handlers (`c/promises.h`).
+pub fn with_promises(name: &str) -> Result<PathBuf, String> {
+    compiled(name, &format!("{name}_promises.o"), &["-DPROMISES=1"])
+}
+
+fn compiled(name: &str, object: &str, more: &[&str]) -> Result<PathBuf, String> {
+    let object = target(object)?;
     let mut clang = Command::new("clang");
-    clang.args(CLANG).arg(&object).arg(source(name));
+    clang.args(CLANG).arg(&object).args(more).arg(source(name));
     finished(clang).map(|()| object)
 }
 

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::time::Instant;
 use tapster_compiler::check::{self, check, places};
 use tapster_compiler::compile;
+use tapster_compiler::hir::Program;
 use tapster_compiler::image::Image;
 use tapster_compiler::library;
 use tapster_compiler::list::Listing;
@@ -76,6 +77,9 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     let bodies = passes.verbose() > 0;
     let listing = || Listing::new(&checked.program, !options.check.elide);
     passes.done(|| format!("analyzed script: {}", listing().counts()));
+    if passes.verbose() > 0 {
+        going_over(&checked.program, &sources).for_each(|line| reporter.line(&line));
+    }
     match options.goal {
         Goal::Hir => return shown(reporter, &checked.program.to_string()),
         Goal::List => return shown(reporter, &listing().text(&scripts, bodies)),
@@ -102,6 +106,15 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
         }
         _ => run_image((image, &mut again), sources, (options, command), reporter, passes, started),
     }
+}
+
+/// Which kernel handlers go on in user space, and where: such events take microseconds instead of nanoseconds.
+fn going_over<'a>(program: &'a Program, sources: &'a SourceMap) -> impl Iterator<Item = String> + 'a {
+    program.handoffs.iter().filter_map(|handoff| {
+        let first = handoff.handler.body.first()?;
+        let point = &program.probes[handoff.probe].point;
+        Some(format!("{point}: goes on in user space from {}", describe_token_at(sources, first.span.start)))
+    })
 }
 
 /// What there is to say of a process of `-x` that is no more: SystemTap says nothing, and its script waits for ever.

@@ -10,6 +10,8 @@ use tapster_runtime::{LoadError, Rejection};
 
 /// Columns where nobody tells.
 const WIDTH: usize = 100;
+/// Lines of a screen that errors may fill: one is for what is left out, one for the shell.
+const SCREEN: usize = 22;
 
 /// Says what went wrong and what was noticed.
 pub struct Reporter {
@@ -18,6 +20,7 @@ pub struct Reporter {
     width: usize,
     quiet: bool,
     strict: bool,
+    verbose: bool,
     /// What goes on; nothing is written beside it.
     pub progress: Rc<Progress>,
 }
@@ -36,6 +39,7 @@ impl Reporter {
             width,
             quiet: options.no_warnings,
             strict,
+            verbose: options.verbose.iter().any(|level| *level > 0),
             progress: Rc::new(Progress::new()),
         }
     }
@@ -53,11 +57,20 @@ impl Reporter {
         self.line(&format!("{prefix}{message}"));
     }
 
-    /// Errors and warnings in order.
+    /// Errors and warnings in order: of a wrong script people see no more than a screen, as the first ones matter.
     pub fn diagnostics(&self, all: &[Diagnostic], sources: &SourceMap) {
-        let text = render_all(all, sources, self.format, self.colour, self.width);
+        let render = |some: &[Diagnostic]| render_all(some, sources, self.format, self.colour, self.width);
+        let is_wrong = all.iter().any(|one| one.severity == Severity::Error);
+        let (text, left_out) = if is_wrong && self.format == Format::Fancy && !self.verbose {
+            first_screen(all.iter().map(|one| render(core::slice::from_ref(one))))
+        } else {
+            (render(all), 0)
+        };
         self.progress.clear();
         let _ = std::io::stderr().write_all(text.as_bytes());
+        if left_out > 0 {
+            self.line(&format!("and {left_out} more: -v shows all of them"));
+        }
     }
 
     /// Errors of the parser, and as SystemTap does, their number.
@@ -95,6 +108,20 @@ impl Reporter {
         };
         self.diagnostics(&[rejected(rejection)], sources);
     }
+}
+
+/// As many texts as fit on a screen, at least one, and the number of the others.
+fn first_screen(texts: impl Iterator<Item = String>) -> (String, usize) {
+    let (mut shown, mut left_out) = (String::new(), 0);
+    for text in texts {
+        let fits = shown.lines().count() + text.lines().count() <= SCREEN;
+        if left_out == 0 && (fits || shown.is_empty()) {
+            shown += &text;
+        } else {
+            left_out += 1;
+        }
+    }
+    (shown, left_out)
 }
 
 /// The verifier's complaint, at the line of the script that the instruction was made for.
