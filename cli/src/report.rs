@@ -20,7 +20,8 @@ pub struct Reporter {
     width: usize,
     quiet: bool,
     strict: bool,
-    verbose: bool,
+    /// Somebody looks at a screen: errors are to fit on it.
+    on_screen: bool,
     /// What goes on; nothing is written beside it.
     pub progress: Rc<Progress>,
 }
@@ -39,7 +40,7 @@ impl Reporter {
             width,
             quiet: options.no_warnings,
             strict,
-            verbose: options.verbose.iter().any(|level| *level > 0),
+            on_screen: std::io::stderr().is_terminal() && options.verbose.iter().all(|level| *level == 0),
             progress: Rc::new(Progress::new()),
         }
     }
@@ -57,11 +58,11 @@ impl Reporter {
         self.line(&format!("{prefix}{message}"));
     }
 
-    /// Errors and warnings in order: of a wrong script people see no more than a screen, as the first ones matter.
+    /// Errors and warnings in order: of a wrong script a terminal shows no more than a screen, as the first ones matter.
     pub fn diagnostics(&self, all: &[Diagnostic], sources: &SourceMap) {
         let render = |some: &[Diagnostic]| render_all(some, sources, self.format, self.colour, self.width);
         let is_wrong = all.iter().any(|one| one.severity == Severity::Error);
-        let (text, left_out) = if is_wrong && self.format == Format::Fancy && !self.verbose {
+        let (text, left_out) = if is_wrong && self.format == Format::Fancy && self.on_screen {
             first_screen(all.iter().map(|one| render(core::slice::from_ref(one))))
         } else {
             (render(all), 0)
@@ -137,6 +138,15 @@ fn rejected(rejection: &Rejection) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_fill_one_screen() {
+        let of = |heights: &[usize]| first_screen(heights.iter().map(|lines| "x\n".repeat(*lines)));
+        assert_eq!(of(&[9, 9, 9, 2]), ("x\n".repeat(18), 2));
+        assert_eq!(of(&[9, 9, 4]), ("x\n".repeat(22), 0));
+        // One that is larger than any screen is shown all the same.
+        assert_eq!(of(&[30, 1]), ("x\n".repeat(30), 1));
+    }
 
     #[test]
     fn a_rejection_names_the_line_of_the_script() {
