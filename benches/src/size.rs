@@ -9,7 +9,8 @@ use crate::table::{Table, aim, count};
 /// What is counted, and at most how many instructions it should have.
 const SCRIPTS: &[(&str, &str, Option<f64>)] = &[(
     "stats[execname()] <<< 1",
-    r#"global stats probe kernel.function("kmem_cache_alloc") { stats[execname()] <<< 1 }"#,
+    r#"global stats probe kernel.function("kmem_cache_alloc") { stats[execname()] <<< 1 }
+       probe end { foreach (name in stats) println(@count(stats[name])) }"#,
     Some(32.0),
 )];
 
