@@ -68,6 +68,11 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     let (check_options, command) = with_command(options, &machine, reporter)?;
     if let Goal::Places(variables) = options.goal {
         let places = places(&scripts, &machine, &options.check, variables);
+        // Programs take silence and the exit code for an answer, as they do of SystemTap.
+        if places.is_empty() && reporter.is_on_screen() {
+            let all = check(&scripts, &machine, &check_options).err().unwrap_or_default();
+            reporter.diagnostics(&all, &sources);
+        }
         let text: String = places.iter().map(|place| format!("{place}\n")).collect();
         return shown(reporter, &text).map(|_| places.is_empty().into());
     }

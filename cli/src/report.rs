@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::rc::Rc;
 use tapster_lang::diagnostic::{Format, Kind, render_all};
 use tapster_lang::{Diagnostic, Severity, SourceMap, Span};
+use tapster_runtime::sys::terminal;
 use tapster_runtime::{LoadError, Rejection};
 
 /// Columns where nobody tells.
@@ -32,7 +33,7 @@ impl Reporter {
         let wanted = || std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let colour = options.colour.unwrap_or_else(wanted);
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let width = columns.unwrap_or(WIDTH).clamp(40, 160);
+        let width = columns.or_else(terminal::columns).unwrap_or(WIDTH).clamp(40, 160);
         let strict = options.warnings_are_errors;
         Reporter {
             format: options.format,
@@ -43,6 +44,11 @@ impl Reporter {
             on_screen: std::io::stderr().is_terminal() && options.verbose.iter().all(|level| *level == 0),
             progress: Rc::new(Progress::new()),
         }
+    }
+
+    /// Whether somebody looks at a screen who has not asked for all that there is to say.
+    pub fn is_on_screen(&self) -> bool {
+        self.on_screen
     }
 
     /// A line as it is.

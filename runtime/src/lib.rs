@@ -29,6 +29,7 @@ pub mod event;
 pub mod fault;
 pub mod feed;
 pub mod file;
+mod footprint;
 pub mod globals;
 pub mod host;
 pub mod interned;

@@ -4,6 +4,8 @@
 
 use crate::fault::Raised;
 use crate::run::Run;
+use crate::timing::Spent;
+use std::time::Instant;
 
 /// A run with its errors.
 pub struct Runner {
@@ -13,26 +15,46 @@ pub struct Runner {
     errors_max: u32,
     suppressed: bool,
     place: Box<dyn Fn(u32) -> String>,
+    /// By handler, where that is asked for.
+    spent: Option<Vec<Spent>>,
 }
 
 impl Runner {
     /// Calls handlers of a run, until they have raised more than `errors_max` errors, or for ever where errors are
     /// suppressed. `place` tells of a source position what stands there.
     pub fn new(run: Box<Run>, errors_max: u32, suppressed: bool, place: Box<dyn Fn(u32) -> String>) -> Runner {
-        Runner { run, errors: 0, errors_max, suppressed, place }
+        Runner { run, errors: 0, errors_max, suppressed, place, spent: None }
+    }
+
+    /// From now on handlers are counted and timed.
+    pub fn count_time(&mut self) {
+        self.spent = Some(vec![Spent::default(); self.run.image.handlers.len()]);
+    }
+
+    /// What each handler took, where that was asked for.
+    pub fn spent(&self) -> &[Spent] {
+        self.spent.as_deref().unwrap_or_default()
     }
 
     /// Calls a handler.
     pub fn call(&mut self, handler: usize) {
-        self.run.call(handler);
+        self.timed(handler, |run| run.call(handler));
         self.report_raised();
+    }
+
+    fn timed(&mut self, handler: usize, work: impl FnOnce(&mut Run)) {
+        let Some(spent) = &mut self.spent else { return work(&mut self.run) };
+        let begun = Instant::now();
+        work(&mut self.run);
+        spent[handler].add(begun.elapsed());
     }
 
     /// Runs the rest of a kernel handler, unless a handler here has ended the session: what came first is done first,
     /// and it would not have run after that. A session that ends for another reason takes along what it finds.
     pub fn hand_off(&mut self, handoff: usize, sent: &[u8]) {
         if !self.has_failed() && !self.run.has_exited() {
-            self.run.hand_off(handoff, sent);
+            let Some(handler) = self.run.image.handoffs.get(handoff).map(|handoff| handoff.handler) else { return };
+            self.timed(handler, |run| run.hand_off(handoff, sent));
             self.report_raised();
         }
     }

@@ -13,6 +13,7 @@ use crate::attach::{self, Attached};
 use crate::command::{self, Command};
 use crate::event::{Control, Drained, Rings};
 use crate::feed::Feeds;
+use crate::footprint::footprint;
 use crate::load::{self, LoadError, Rejection};
 use crate::loss::{self, Missed};
 use crate::output::Output;
@@ -122,11 +123,15 @@ impl Session {
         let (mut run, programs) = Run::new(image, loaded, output, signals);
         run.tell_start();
         run.target = options.target;
+        let mut runner = Runner::new(run, options.errors_max, options.suppress_errors, options.place);
+        if options.timing {
+            runner.count_time();
+        }
         Ok(Session(Core {
             attached: Attached::default(),
             programs,
             rings,
-            runner: Runner::new(run, options.errors_max, options.suppress_errors, options.place),
+            runner,
             missed: Vec::new(),
             verbose: options.verbose,
             timing,
@@ -254,8 +259,11 @@ impl Over {
         let replaced: Vec<String> = core.files.warnings().collect();
         replaced.iter().for_each(|text| core.runner.run.output.warn(text));
         let losses: Vec<String> = lost.into_iter().map(|lost| lost.text).chain(replaced).collect();
-        let report = core.timing.report(&core.runner.run.image.programs, &core.missed);
+        let report = core.timing.report(&core.runner.run.image, &core.missed, core.runner.spent());
         report.iter().for_each(|line| core.runner.run.output.note(line));
+        if core.timing.is_on() {
+            core.tell_footprint();
+        }
         let failed =
             core.runner.has_failed() || core.runner.run.output.has_failed() || core.strict && !losses.is_empty();
         let trouble = core.watchers.finish(&mut core.runner.run);
@@ -415,6 +423,7 @@ impl Core {
         if self.verbose == 0 {
             return;
         }
+        self.tell_footprint();
         let output = &mut self.runner.run.output;
         for program in &self.runner.run.image.programs {
             output.note(format_args!("{}: {}", program.probe, program.attach.describe()));
@@ -424,6 +433,12 @@ impl Core {
         let probes = if count == 1 { "probe" } else { "probes" };
         let taken = self.started.elapsed().as_secs_f64() * 1e3;
         output.note(format_args!("attached {count} {probes} in {taken:.1} ms"));
+    }
+
+    fn tell_footprint(&mut self) {
+        let run = &mut self.runner.run;
+        let names = run.image.maps.iter().map(|map| map.name.as_str());
+        footprint(names.zip(run.globals.maps())).iter().for_each(|line| run.output.note(line));
     }
 }
 

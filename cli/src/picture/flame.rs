@@ -67,7 +67,8 @@ fn frame(svg: &mut Svg, place: &Frame, (kind, name): (Kind, &str), node: &Node) 
         place.depth, node.weight
     );
     svg.raw(&open);
-    let edge = r##"stroke="#ffffff" stroke-width="0.5""##;
+    // Narrow ones would be all edge.
+    let edge = if place.width < 2.0 { "" } else { r##"stroke="#ffffff" stroke-width="0.5""## };
     svg.rect((place.left, top, place.width, ROW - 1.0), &shade(colour, name), edge);
     svg.text((place.left + 3.0, top + 12.0), Anchor::Start, &svg::fitting(name, place.width - 6.0));
     svg.raw("</g>\n");

@@ -237,7 +237,9 @@ pub fn number(value: f64) -> String {
         _ if size < 1e6 => (value / 1e3, "k"),
         _ if size < 1e9 => (value / 1e6, "M"),
         _ if size < 1e12 => (value / 1e9, "G"),
-        _ => (value / 1e12, "T"),
+        _ if size < 1e15 => (value / 1e12, "T"),
+        _ if size < 1e18 => (value / 1e15, "P"),
+        _ => (value / 1e18, "E"),
     };
     let digits = match scaled.abs() {
         large if large >= 100.0 || scaled.fract().abs() < 0.005 => 0,
@@ -256,6 +258,6 @@ mod tests {
     #[test]
     fn axes_have_round_numbers() {
         assert_eq!([0.7, 3.0, 12.0, 0.0].map(round_step), [1.0, 5.0, 20.0, 1.0]);
-        assert_eq!([0.5, 1500.0, 15000.0, 2_500_000.0].map(number), ["0.5", "1500", "15k", "2.5M"]);
+        assert_eq!([0.5, 1500.0, 15000.0, 2_500_000.0, 1.8e18].map(number), ["0.5", "1500", "15k", "2.5M", "1.8E"]);
     }
 }

@@ -11,6 +11,9 @@ use crate::syscall::BOTH_ENDS;
 use tapster_lang::ast::{self, Ident, Literal, PrintOp};
 use tapster_lang::{Diagnostic, Span};
 
+/// What prints, most used first.
+const PRINTS: [&str; 8] = ["println", "printf", "print", "printdln", "printd", "sprintf", "sprint", "print_char"];
+
 impl Builder<'_, '_> {
     /// A call. What a probe knows of itself is a literal.
     pub(super) fn call(&mut self, name: &Ident, args: &[ast::Expr], span: Span) -> Option<Expr> {
@@ -92,7 +95,9 @@ impl Builder<'_, '_> {
         let similar = if near.is_empty() { String::new() } else { format!(" (similar: {})", near.join(", ")) };
         let error = Diagnostic::error("check::no-function", format!("unresolved function {}{similar}", name.name))
             .label(name.span, "no such function");
-        match super::refused::instead(&name.name).map(str::to_owned).or_else(|| did_you_mean(&name.name, known())) {
+        // What prints is a word of the language; SystemTap's list of similar names has functions alone.
+        let meant = || did_you_mean(&name.name, PRINTS.into_iter().chain(known()));
+        match super::refused::instead(&name.name).map(str::to_owned).or_else(meant) {
             Some(help) => error.help(help),
             None => error.help("docs/tapset.md lists the functions of the library"),
         }

@@ -1,4 +1,4 @@
-//! The terminal on standard input.
+//! The terminal on standard input, and how wide the one on standard error is.
 
 use std::mem::MaybeUninit;
 
@@ -34,6 +34,15 @@ impl Drop for Keys {
     fn drop(&mut self) {
         set(&self.before);
     }
+}
+
+/// Columns of the terminal on standard error; nothing where that is none, or does not know.
+pub fn columns() -> Option<usize> {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the call fills the structure where it succeeds, of which zeros are a valid one otherwise.
+    let (result, size) =
+        unsafe { (libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, size.as_mut_ptr()), size.assume_init()) };
+    (result == 0 && size.ws_col > 0).then_some(size.ws_col.into())
 }
 
 /// Stops this process and those beside it in its pipeline, as ^Z does. Returns when they go on.
