@@ -50,7 +50,7 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     if passes.verbose() > 0 {
         reporter.notes(&options.idle);
     }
-    let machine = Machine::new();
+    let machine = Machine::with_debug_places(&options.debug);
     if let Goal::Dump(what) = options.goal {
         let option = |name: &str| machine.option(name);
         let lines = tapster_compiler::dump::dump(what, &environment(options, &machine, &option));
@@ -316,6 +316,7 @@ fn run_image(
         suppress_errors: options.suppress_errors,
         command,
         started,
+        debug_places: options.debug.clone(),
         place: Box::new(move |position| describe_token_at(&places, position)),
         ..tapster_runtime::Options::default()
     };

@@ -122,8 +122,7 @@ fn whatever_has_a_name_is_explained() {
 
 #[test]
 fn options_for_a_module_are_taken_in_silence_and_explained_on_demand() {
-    let words =
-        ["-m", "my_probe", "--ldd", "-b", "-d", "/bin/sh", "--use-server", "--runtime=bpf", "-DSTP_NO_OVERLOAD"];
+    let words = ["-m", "my_probe", "--ldd", "-b", "-d", "ext4", "--use-server", "--runtime=bpf", "-DSTP_NO_OVERLOAD"];
     prints(&[&words[..], &["-e", HELLO]].concat(), "hello\n");
     let (code, out, said) = run(&[&["-v"], &words[..], &["-e", HELLO]].concat());
     assert_eq!((code, out.as_str()), (0, "hello\n"));

@@ -23,6 +23,7 @@ pub mod native;
 mod probe;
 pub mod reference;
 pub mod regex;
+pub mod separate;
 pub mod suggest;
 pub mod syscall;
 pub mod world;

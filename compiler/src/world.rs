@@ -127,6 +127,11 @@ pub trait World {
     /// The bytes of a program, a library or a file of debug information; `None` where it cannot be read.
     fn file(&self, path: &str) -> Option<&[u8]>;
 
+    /// Files with debug information, and folders of such, that the user names beside those of packages.
+    fn debug_places(&self) -> &[String] {
+        &[]
+    }
+
     /// The file behind a name, free of links: a path, or a command that is looked for in `$PATH`.
     fn executable(&self, name: &str) -> Option<String>;
 

@@ -3,6 +3,7 @@
 //! A process's maps are read when it is first asked for, and again where an address is in none of them, but not many
 //! times a second; it may be gone by then, and what is known of it stays.
 
+use crate::binary;
 use crate::library::symbols::Place;
 use std::collections::HashMap;
 use std::fs;
@@ -10,6 +11,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tapster_compiler::elf::Elf;
+use tapster_compiler::separate;
 
 /// Processes that are kept in mind; what is beyond starts anew.
 const PROCESSES_MAX: usize = 1024;
@@ -42,6 +44,8 @@ pub struct Processes {
     /// And when they were read.
     maps: HashMap<i64, (Vec<Mapping>, Instant)>,
     files: HashMap<Rc<str>, Vec<Function>>,
+    /// Where debug information may be, beside where packages put it.
+    debug_places: Vec<String>,
     /// Addresses of processes, once found in a file.
     places: HashMap<(i64, u64), Rc<Place>>,
 }
@@ -53,6 +57,11 @@ pub struct Process<'a> {
 }
 
 impl Processes {
+    /// None yet, with symbols in these files and folders, too.
+    pub fn with_debug_places(debug_places: Vec<String>) -> Processes {
+        Processes { debug_places, ..Processes::default() }
+    }
+
     /// The process with an id.
     pub fn of(&mut self, pid: i64) -> Process<'_> {
         if self.maps.len() >= PROCESSES_MAX {
@@ -84,7 +93,8 @@ impl Process<'_> {
         };
         let within = address - addresses.start + offset;
         let pid = self.pid;
-        let functions = self.all.files.entry(Rc::clone(&path)).or_insert_with(|| functions(pid, &path));
+        let Processes { files, debug_places, .. } = &mut *self.all;
+        let functions = files.entry(Rc::clone(&path)).or_insert_with(|| functions(pid, &path, debug_places));
         let before = functions.partition_point(|function| function.offset <= within);
         let nearest = before.checked_sub(1).map(|at| &functions[at]);
         let found = nearest.filter(|function| within < function.offset + function.size.max(1));
@@ -126,8 +136,9 @@ fn maps(text: &str) -> Vec<Mapping> {
     text.lines().filter_map(mapping).collect()
 }
 
-/// The functions of a file that a process has mapped, in the order of their places.
-fn functions(pid: i64, path: &str) -> Vec<Function> {
+/// The functions of a file that a process has mapped, in the order of their places; those that the file was stripped of
+/// may be in one with its debug information.
+fn functions(pid: i64, path: &str, debug_places: &[String]) -> Vec<Function> {
     // The process may see other files under that name than we do.
     let bytes = fs::read(format!("/proc/{pid}/root{path}")).or_else(|_| fs::read(path)).unwrap_or_default();
     let Some(elf) = Elf::new(&bytes) else { return Vec::new() };
@@ -135,7 +146,16 @@ fn functions(pid: i64, path: &str) -> Vec<Function> {
         let offset = elf.offset(function.address)?;
         Some(Function { offset, size: function.size, name: function.name })
     };
-    let mut functions: Vec<Function> = elf.all_functions().into_iter().filter_map(function).collect();
+    let mut all = elf.all_functions();
+    for place in separate::places(path, &elf, debug_places) {
+        let Some(bytes) = binary::bytes(&place) else { continue };
+        let other = Elf::new(bytes.bytes()).filter(|other| separate::is_of(&elf, &place, other));
+        if let Some(other) = other {
+            all.extend(other.all_functions());
+            break;
+        }
+    }
+    let mut functions: Vec<Function> = all.into_iter().filter_map(function).collect();
     functions.sort_by_key(|function| function.offset);
     functions.dedup_by_key(|function| function.offset);
     functions

@@ -17,6 +17,7 @@ use crate::footprint::footprint;
 use crate::load::{self, LoadError, Rejection};
 use crate::loss::{self, Missed};
 use crate::output::Output;
+use crate::process_symbol::Processes;
 use crate::privilege::{self, Kept};
 use crate::replaced::Files;
 use crate::run::Run;
@@ -123,6 +124,7 @@ impl Session {
         let (mut run, programs) = Run::new(image, loaded, output, signals);
         run.tell_start();
         run.target = options.target;
+        run.processes = Processes::with_debug_places(options.debug_places);
         let mut runner = Runner::new(run, options.errors_max, options.suppress_errors, options.place);
         if options.timing {
             runner.count_time();

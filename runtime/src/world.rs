@@ -37,6 +37,7 @@ pub struct Machine {
     symbols: OnceCell<Option<String>>,
     events: OnceCell<Option<Vec<(String, String)>>>,
     configuration: OnceCell<Configuration>,
+    debug_places: Vec<String>,
 }
 
 /// A file and, behind it, the next one asked for: references into earlier files stay valid.
@@ -76,6 +77,11 @@ impl Machine {
     /// The machine, as if its kernel could do just this.
     pub fn with_features(features: Features) -> Machine {
         Machine { features: features.into(), ..Machine::default() }
+    }
+
+    /// The machine, with debug information in these files and folders, too.
+    pub fn with_debug_places(places: &[String]) -> Machine {
+        Machine { debug_places: places.to_vec(), ..Machine::default() }
     }
 
     /// What the kernel was configured with, by an option's name, as conditions of the preprocessor ask for it.
@@ -138,6 +144,10 @@ impl World for Machine {
 
     fn file(&self, path: &str) -> Option<&[u8]> {
         self.files.get(path, binary::bytes)
+    }
+
+    fn debug_places(&self) -> &[String] {
+        &self.debug_places
     }
 
     fn executable(&self, name: &str) -> Option<String> {

@@ -88,6 +88,11 @@ pub const ALL: &[Scenario] = &[
         shrink::of_a_file_system,
     ),
     Scenario::once("scripts/why_order_is_that_of_vmstat", &[Fact::Live, Fact::Small], order::of_scattered_memory),
+    Scenario::once(
+        "process/debug_information_lies_where_d_says",
+        &[Fact::Live, Fact::Uprobe, Fact::Programs],
+        roots::apart,
+    ),
     Scenario::once("process/replaced_programs_are_named", &[Fact::Live, Fact::Uprobe, Fact::Programs], roots::replaced),
     Scenario::once("top/is_driven_by_keys", &[Fact::Live, Fact::Tmux], top::is_driven),
     Scenario::once("top/ends_on_interrupt", &[Fact::Live, Fact::Tmux], top::is_interrupted),

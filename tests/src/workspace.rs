@@ -1,5 +1,6 @@
 //! Where things are in this workspace, and the freshly built binary under test.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -53,8 +54,17 @@ pub fn tapster() -> Result<PathBuf, String> {
 
 /// Names of the C programs begin so.
 const PROGRAMS: &str = "tp";
-/// Each of them as it is shipped with debug information, as nobody optimised it, and stripped.
-const VARIANTS: [(&str, &[&str]); 3] = [("", &["-g", "-O2"]), ("_plain", &["-g", "-O0"]), ("_bare", &["-O2", "-s"])];
+/// Each of them as it is shipped with debug information, as nobody optimised it, stripped, with what the linker does not
+/// see in a file beside it, and stripped of what is in another file then.
+const VARIANTS: [(&str, &[&str]); 5] = [
+    ("", &["-g", "-O2"]),
+    ("_plain", &["-g", "-O0"]),
+    ("_bare", &["-O2", "-s"]),
+    ("_split", &["-g", "-O2", "-gsplit-dwarf"]),
+    (APART, &["-g", "-O2"]),
+];
+/// See above.
+const APART: &str = "_apart";
 
 /// Compiles the C programs that cases trace, next to the other helpers, where there is a compiler.
 pub fn programs() -> Result<(), String> {
@@ -72,27 +82,51 @@ pub fn programs() -> Result<(), String> {
 /// Compiles one of them; gives whether there is a compiler.
 fn compile(source: &Path, suffix: &str, options: &[&str]) -> Result<bool, String> {
     let name = source.file_stem().unwrap_or_default().to_string_lossy();
-    let program = binaries().join(format!("{name}{suffix}"));
-    // Under another name first: several suites may do this at once.
-    let fresh = program.with_extension(std::process::id().to_string());
-    let mut gcc = Command::new("gcc");
-    match gcc.args(options).args(["-pthread", "-o"]).arg(&fresh).arg(source).output() {
-        Ok(output) if output.status.success() => {
-            std::fs::rename(&fresh, &program).map_err(|e| e.to_string()).map(|()| true)
-        }
-        Ok(output) => Err(format!("gcc: {}", String::from_utf8_lossy(&output.stderr))),
+    let program = format!("{name}{suffix}");
+    // Elsewhere first: several suites may do this at once.
+    let folder = binaries().join(format!("{program}.{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let made = run("gcc", [options, &["-pthread", "-o", &program, &source.to_string_lossy()]].concat(), &folder);
+    if suffix == APART && made == Ok(true) {
+        let debug = format!("{program}.debug");
+        run("objcopy", vec!["--only-keep-debug", &program, &debug], &folder)?;
+        run("objcopy", vec!["--strip-all", &program], &folder)?;
+    }
+    let files = std::fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten();
+    files
+        .map(|file| std::fs::rename(file.path(), binaries().join(file.file_name())))
+        .collect::<Result<(), _>>()
+        .map_err(|e| e.to_string())?;
+    std::fs::remove_dir(&folder).map_err(|e| e.to_string())?;
+    made
+}
+
+/// Runs a tool in a folder; gives whether it is there.
+fn run(tool: &str, words: Vec<&str>, folder: &Path) -> Result<bool, String> {
+    match Command::new(tool).args(words).current_dir(folder).output() {
+        Ok(output) if output.status.success() => Ok(true),
+        Ok(output) => Err(format!("{tool}: {}", String::from_utf8_lossy(&output.stderr))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(format!("gcc: {error}")),
+        Err(error) => Err(format!("{tool}: {error}")),
     }
 }
 
 /// The compiled programs: here, or beside the runner in a guest.
 pub fn compiled() -> Vec<PathBuf> {
+    made(|extension| extension.is_none())
+}
+
+/// What is beside them: their debug information, in files of its own.
+pub fn beside_compiled() -> Vec<PathBuf> {
+    made(|extension| extension.is_some_and(|extension| extension == "dwo" || extension == "debug"))
+}
+
+fn made(is_wanted: fn(Option<&OsStr>) -> bool) -> Vec<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
     let in_folder = |folder: PathBuf| -> Vec<PathBuf> {
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let is_program = |path: &PathBuf| {
-            path.extension().is_none() && path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(PROGRAMS))
+            is_wanted(path.extension()) && path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(PROGRAMS))
         };
         files.filter(is_program).collect()
     };

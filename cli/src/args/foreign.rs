@@ -40,7 +40,8 @@ const fn row(name: &'static str, value: Value, answer: Answer) -> Foreign {
 }
 
 const NO_MODULE: &str = "no kernel module is built";
-const SYMBOLS: &str = "symbols are read from the kernel and from running programs";
+/// Why symbols need no option.
+pub const SYMBOLS: &str = "symbols are read from the kernel and from running programs";
 const NO_CACHE: &str = "nothing is kept between runs";
 const PROLOGUES: &str = "programs that are not optimised are always probed behind the prologue";
 const RUNTIME: &str = "eBPF is the only runtime";
@@ -56,7 +57,6 @@ const OPTIONS: &[Foreign] = &[
     row("R", Needed, Idle("the runtime is part of tapster")),
     row("B", Needed, Idle(NO_MODULE)),
     row("modinfo", Needed, Idle(NO_MODULE)),
-    row("d", Needed, Idle(SYMBOLS)),
     row("ldd", Nothing, Idle(SYMBOLS)),
     row("all-modules", Nothing, Idle(SYMBOLS)),
     row("b", Nothing, Idle("what all CPUs print comes in one stream, in order")),

@@ -111,6 +111,8 @@ pub struct Options {
     pub guru: bool,
     /// Folders of library files.
     pub tapsets: Vec<String>,
+    /// `-d`: files and folders with debug information.
+    pub debug: Vec<String>,
     /// Run-time errors that do not end the run.
     pub errors_max: u32,
     /// Run-time errors are only counted.
@@ -218,7 +220,7 @@ fn by_name(words: &[OsString]) -> Option<Command> {
     }
 }
 
-fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Options, String> {
+fn options(line: CommandLine, mut idle: Vec<String>, as_stap: bool) -> Result<Options, String> {
     if line.command.is_some() && line.target.is_some() {
         return Err("You can't specify -c and -x together.".into());
     }
@@ -242,6 +244,7 @@ fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Option
     }
     let mut tapsets = line.tapsets;
     tapsets.extend(std::env::var("SYSTEMTAP_TAPSET"));
+    let debug = debug_places(line.debug_places, &mut idle)?;
     let mut options = Options {
         source,
         more: line.more_text,
@@ -261,6 +264,7 @@ fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Option
         command: line.command.as_deref().map(command::CommandLine::parse),
         guru: line.guru,
         tapsets,
+        debug,
         errors_max: 0,
         suppress_errors: line.suppress_handler_errors,
         verbose: verbosity(line.verbose, &line.verbose_passes)?,
@@ -287,6 +291,16 @@ fn options(line: CommandLine, idle: Vec<String>, as_stap: bool) -> Result<Option
         limits::unlimited(&mut options.check);
     }
     Ok(options)
+}
+
+/// Files and folders with debug information; what is none of these may be the name of a module, whose symbols need none.
+fn debug_places(given: Vec<String>, idle: &mut Vec<String>) -> Result<Vec<String>, String> {
+    let (there, missing): (Vec<_>, Vec<_>) = given.into_iter().partition(|place| Path::new(place).exists());
+    if let Some(missing) = missing.iter().find(|place| place.contains('/')) {
+        return Err(format!("-d {missing}: no such file or folder"));
+    }
+    idle.extend(missing.iter().map(|name| format!("-d {name} changes nothing: {}", foreign::SYMBOLS)));
+    Ok(there)
 }
 
 const NO_SCRIPT_TO_LIST: &str = "Cannot specify a script with -l/-L/--dump-* switches.";

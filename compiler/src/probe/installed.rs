@@ -3,6 +3,7 @@
 use super::process::dwarf::Sections;
 use super::site::Resolver;
 use crate::elf::{Elf, hexadecimal};
+use crate::separate;
 use crate::world::World;
 use std::collections::HashMap;
 use tapster_lang::Diagnostic;
@@ -67,9 +68,9 @@ fn places(world: &dyn World) -> Vec<String> {
         format!("/usr/lib/debug/usr/lib/modules/{release}/vmlinux"),
         format!("/lib/modules/{release}/build/vmlinux"),
     ];
-    let by_build = world.build_id().filter(|id| id.len() > 2);
-    let by_build = by_build.map(|id| format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]));
-    by_release.into_iter().chain(by_build).collect()
+    let by_build = world.build_id().and_then(|id| separate::of_build(&id));
+    // What the user names may be of programs: such a file has another build's number.
+    world.debug_places().iter().cloned().chain(by_release).chain(by_build).collect()
 }
 
 /// How far the running kernel is from where its file says.

@@ -53,6 +53,8 @@ pub struct Options {
     pub kept: Kept,
     /// Who looks at the globals while the script runs.
     pub watchers: Vec<Box<dyn Watcher>>,
+    /// Files and folders with symbols of programs, beside those of packages.
+    pub debug_places: Vec<String>,
     /// Standard output.
     pub out: Box<dyn Write>,
     /// Standard error.
@@ -76,6 +78,7 @@ impl Default for Options {
             machine: false,
             kept: Kept::All,
             watchers: Vec::new(),
+            debug_places: Vec::new(),
             out: Box::new(std::io::stdout()),
             err: Box::new(std::io::stderr()),
         }

@@ -127,7 +127,7 @@ pub fn standard_image(job: &str, kernel: &Kernel, tapster: &Path) -> std::io::Re
         image.program(&workspace::binaries().join(helper), helper)?;
     }
     workspace::programs().map_err(std::io::Error::other)?;
-    for program in workspace::compiled() {
+    for program in workspace::compiled().into_iter().chain(workspace::beside_compiled()) {
         image.program(&program, &program.file_name().unwrap_or_default().to_string_lossy())?;
     }
     image.tree(&workspace::cases(), CASES)?;

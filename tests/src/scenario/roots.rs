@@ -47,6 +47,33 @@ pub fn replaced(env: &Env, _: Option<Rung>) -> Result<(), String> {
     if printed.stderr.contains(&said) { Ok(()) } else { Err(format!("no `{said}`\n{}", printed.transcript())) }
 }
 
+/// The debug information of a stripped program is where the user says, by its file and by a folder of builds; a file of
+/// another build is none.
+pub fn apart(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let file = |name: &str, all: Vec<std::path::PathBuf>| {
+        let found = all.into_iter().find(|path| path.ends_with(name)).ok_or(format!("{name} is not compiled"))?;
+        found.into_os_string().into_string().map_err(|_| "a path that is no text".to_owned())
+    };
+    let program = file("tpcalls_apart", crate::workspace::compiled())?;
+    let debug = file("tpcalls_apart.debug", crate::workspace::beside_compiled())?;
+    let script = format!(
+        "probe process(\"{program}\").function(\"add\") {{ printf(\"%d %s\\n\", $b, usymname(uaddr())) exit() }}"
+    );
+    let expected = "40 add";
+    let printed = finished(env, &["-d", &debug, "-c", &program, "-e", &script])?;
+    if !printed.lines().any(|line| line == expected) {
+        return Err(format!("-d {debug}: expected `{expected}`\n{printed}"));
+    }
+    let other = file("tpcalls", crate::workspace::compiled())?;
+    for words in [&["-e", script.as_str()][..], &["-d", &other, "-e", &script]] {
+        match finished(env, words) {
+            Err(said) if said.contains("has no debug information") => {}
+            Ok(said) | Err(said) => return Err(format!("{words:?} finds variables, or does not say why not\n{said}")),
+        }
+    }
+    Ok(())
+}
+
 /// Where it lies, as the process sees it.
 const HIDDEN: &str = "/mnt/hidden";
 

@@ -1,6 +1,6 @@
 //! Functions, and the copies of them that the compiler has put into others.
 
-use super::{Debug, Entry, Instruction, Place, Slice, Unit};
+use super::{Debug, Entry, Instruction, Place, Slice};
 use gimli::{AttributeValue, constants};
 
 /// A function of the source where it is in the program.
@@ -72,7 +72,7 @@ impl<'d> Debug<'d> {
                 constants::DW_TAG_inlined_subroutine => Kind::Inlined,
                 _ => continue,
             };
-            let Some((address, end)) = self.extent(unit, entry) else { continue };
+            let Some((address, end)) = self.extent(number, entry) else { continue };
             let place = Place { unit: number, offset: entry.offset() };
             if kind == Kind::Function {
                 frame = (place, address);
@@ -88,19 +88,20 @@ impl<'d> Debug<'d> {
     }
 
     /// Where the code of an entry begins, and the end of that piece; `None` where there is none.
-    fn extent(&self, unit: &Unit<'d>, entry: &Entry<'d>) -> Option<(u64, u64)> {
+    fn extent(&self, unit: usize, entry: &Entry<'d>) -> Option<(u64, u64)> {
         let entry_pc = entry.attr_value(constants::DW_AT_entry_pc);
         let low = entry.attr_value(constants::DW_AT_low_pc);
         let has_code = low.is_some() || entry.has_attr(constants::DW_AT_ranges);
         if !has_code {
             return None;
         }
-        let mut ranges = self.dwarf.die_ranges(unit, entry).ok()?;
+        let (dwarf, unit) = (self.dwarf_of(unit), self.read(unit)?);
+        let mut ranges = dwarf.die_ranges(unit, entry).ok()?;
         let first = ranges.next().ok()??;
         let start = match entry_pc {
             // An offset from the first range, or an address.
             Some(AttributeValue::Udata(offset)) => first.begin.wrapping_add(offset),
-            Some(value) => self.dwarf.attr_address(unit, value).ok().flatten().unwrap_or(first.begin),
+            Some(value) => dwarf.attr_address(unit, value).ok().flatten().unwrap_or(first.begin),
             None => first.begin,
         };
         // What the linker has dropped stays behind at address 0.
@@ -119,7 +120,7 @@ impl<'d> Debug<'d> {
 
     /// A file of a unit, with the folder that it was compiled in.
     pub(super) fn file_name(&self, unit: usize, index: u64) -> Option<String> {
-        let (dwarf, unit) = (self.dwarf_of(unit), self.read(unit)?);
+        let (dwarf, unit) = (self.linked_in(unit), self.linked(unit)?);
         let header = unit.line_program.as_ref()?.header();
         let file = header.file(index)?;
         let text = |value: AttributeValue<Slice>| {
@@ -194,12 +195,13 @@ impl<'d> Debug<'d> {
     /// Where the code of an entry is that has no extent.
     fn address(&self, place: Place) -> Option<u64> {
         let (value, at) = self.attribute(place, constants::DW_AT_low_pc)?;
-        self.dwarf.attr_address(self.unit(at), value).ok().flatten().filter(|address| *address != 0)
+        self.dwarf_of(at.unit).attr_address(self.unit(at), value).ok().flatten().filter(|address| *address != 0)
     }
 
     /// Whether an entry has code at an address.
     fn covers(&self, place: Place, address: u64) -> bool {
-        let ranges = self.entry(place).and_then(|entry| self.dwarf.die_ranges(self.unit(place), &entry).ok());
+        let dwarf = self.dwarf_of(place.unit);
+        let ranges = self.entry(place).and_then(|entry| dwarf.die_ranges(self.unit(place), &entry).ok());
         let Some(mut ranges) = ranges else { return false };
         while let Ok(Some(range)) = ranges.next() {
             if (range.begin..range.end).contains(&address) {

@@ -16,7 +16,9 @@ pub struct Row {
 impl Debug<'_> {
     /// The rows of the line table within a range of addresses, in their order.
     pub fn rows(&self, place: super::Place, (start, end): (u64, u64)) -> Vec<Row> {
-        let Some(program) = self.unit(place).line_program.clone() else { return Vec::new() };
+        let Some(program) = self.linked(place.unit).and_then(|unit| unit.line_program.clone()) else {
+            return Vec::new();
+        };
         let (mut found, mut rows) = (Vec::new(), program.rows());
         let mut names: Vec<(u64, Option<String>)> = Vec::new();
         while let Ok(Some((_, row))) = rows.next_row() {

@@ -45,7 +45,7 @@ impl<'d> Debug<'d> {
             return Some(Value::constant(number).source());
         }
         let expression = self.expression(variable, address)?;
-        let evaluation = Evaluation { debug: self, at, unit: self.unit(variable), nesting: 0 };
+        let evaluation = self.evaluation(at, variable);
         match evaluation.run(expression, size.bytes)? {
             Location::Memory(address) => Some(address.memory()),
             Location::Value(value) => size.number().map(|(bytes, signed)| value.narrowed(bytes, signed).source()),
@@ -59,7 +59,7 @@ impl<'d> Debug<'d> {
             const LINK: u32 = 240;
             return (at.address == at.entry).then(|| Value::register(LINK, 8, false));
         }
-        let evaluation = Evaluation { debug: self, at, unit: self.unit(at.function), nesting: 0 };
+        let evaluation = self.evaluation(at, at.function);
         Some(evaluation.frame()?.plus(-8).read_of(self.memory(), 8, false))
     }
 
@@ -67,6 +67,10 @@ impl<'d> Debug<'d> {
     pub fn result(&self, function: Place) -> Option<ArgSource> {
         let (bytes, signed) = self.size(self.type_of(function)?)?.number()?;
         Some(Value::register(register::RESULTS[0].offset, bytes, signed).source())
+    }
+
+    fn evaluation(&self, at: Instruction, said: Place) -> Evaluation<'_, 'd> {
+        Evaluation { debug: self, at, dwarf: self.dwarf_of(said.unit), unit: self.unit(said), nesting: 0 }
     }
 
     /// Whether a variable lies on the stack for good, which holds only when the function has put it there.
@@ -80,7 +84,7 @@ impl<'d> Debug<'d> {
         if let AttributeValue::Exprloc(expression) = value {
             return Some(expression);
         }
-        let mut list = self.dwarf.attr_locations(self.unit(at), value).ok()??;
+        let mut list = self.dwarf_of(at.unit).attr_locations(self.unit(at), value).ok()??;
         while let Ok(Some(entry)) = list.next() {
             if (entry.range.begin..entry.range.end).contains(&address) {
                 return Some(entry.data);
@@ -93,6 +97,7 @@ impl<'d> Debug<'d> {
 struct Evaluation<'e, 'd> {
     debug: &'e Debug<'d>,
     at: Instruction,
+    dwarf: &'e gimli::Dwarf<Slice<'d>>,
     unit: &'e Unit<'d>,
     nesting: u32,
 }
@@ -183,6 +188,8 @@ impl<'d> Evaluation<'_, 'd> {
             Operation::Nop => return Some(()),
             Operation::EntryValue { expression } => self.at_entry(Expression(expression))?,
             Operation::Address { address } => self.fixed(address),
+            Operation::AddressIndex { index } => self.fixed(self.dwarf.address(self.unit, index).ok()?),
+            Operation::ConstantIndex { index } => Value::constant(self.dwarf.address(self.unit, index).ok()? as i64),
             // Integers of any type are 64 bits here, as at this point no gcc relies on a narrower one.
             Operation::Convert { .. } | Operation::Reinterpret { .. } => return Some(()),
             _ => return None,

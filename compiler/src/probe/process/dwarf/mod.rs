@@ -7,10 +7,12 @@ mod function;
 mod line;
 mod location;
 mod named;
+mod split;
 mod types;
 
 use crate::elf::{Elf, hexadecimal};
 use crate::intrinsic::Memory;
+use crate::separate;
 use crate::world::World;
 use gimli::{AttributeValue, DebugInfoOffset, DwarfSections, EndianSlice, LittleEndian, UnitOffset, constants};
 use std::borrow::Cow;
@@ -29,8 +31,6 @@ type Entry<'d> = gimli::DebuggingInformationEntry<Slice<'d>>;
 const REFERENCES_MAX: u32 = 16;
 /// What to do where there is no debug information.
 pub const REMEDY: &str = "compile it with -g, or install the package with its debug symbols (…-dbgsym, …-debuginfo)";
-/// Where packages put debug information.
-const DEBUG_FOLDER: &str = "/usr/lib/debug";
 
 /// The sections of a file with debug information, and of the program those on how to unwind its stack.
 pub struct Sections<'a> {
@@ -40,6 +40,8 @@ pub struct Sections<'a> {
     /// How to unwind, where that is not needed to run.
     debug_frames: Cow<'a, [u8]>,
     shared: Shared<'a>,
+    /// What is in files of their own.
+    split: Option<split::Files<'a>>,
     space: Space,
 }
 
@@ -68,7 +70,10 @@ impl<'a> Sections<'a> {
         let has_own = !elf.section(".debug_info").is_empty();
         let other = if has_own { None } else { Some(separate_file(path, elf, world)?) };
         let (path, holder) = other.as_ref().map_or((path, elf), |(path, other)| (path.as_str(), other));
-        Some(Sections { shared: Shared::find(path, holder, world), ..Sections::of(holder, elf)? })
+        let own = Sections::of(holder, elf)?;
+        let units = own.units();
+        let split = Some(split::Files::new(path, units, world));
+        Some(Sections { shared: Shared::find(path, holder, world), split, ..own })
     }
 
     /// Of the kernel, which has so many bytes before its code that the file does not tell of; `None` where the file has
@@ -83,8 +88,17 @@ impl<'a> Sections<'a> {
         let frames = elf.section(".eh_frame");
         let frames_address = elf.section_address(".eh_frame").unwrap_or(0);
         let debug_frames = holder.section(".debug_frame");
-        Some(Sections { debug, frames, frames_address, debug_frames, shared: Shared::Nothing, space: Space::Process })
+        let shared = Shared::Nothing;
+        Some(Sections { debug, frames, frames_address, debug_frames, shared, split: None, space: Space::Process })
     }
+
+    fn units(&self) -> usize {
+        Lazy::all(&self.debug.borrow(slice)).len()
+    }
+}
+
+fn slice<'d>(bytes: &'d Cow<[u8]>) -> Slice<'d> {
+    EndianSlice::new(bytes, LittleEndian)
 }
 
 impl<'a> Shared<'a> {
@@ -95,18 +109,12 @@ impl<'a> Shared<'a> {
         let (name, id) = (String::from_utf8_lossy(&link[..end]), &link[end + 1..]);
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let by_name = if name.starts_with('/') { name.into_owned() } else { format!("{folder}/{name}") };
-        let files = [by_name].into_iter().chain(by_build(&hexadecimal(id)));
+        let files = [by_name].into_iter().chain(separate::of_build(&hexadecimal(id)));
         let other = |file: String| world.file(&file).and_then(Elf::new).filter(|elf| elf.build_id() == Some(id));
         let found = files.into_iter().find_map(other);
         let sections = found.and_then(|elf| DwarfSections::load(|id| Ok::<_, ()>(elf.section(id.name()))).ok());
         sections.map_or(Shared::Missing, |sections| Shared::Found(sections.into()))
     }
-}
-
-/// Where packages put the debug information of a build.
-fn by_build(hex: &str) -> Option<String> {
-    let (first, rest) = hex.split_at_checked(2).filter(|(_, rest)| !rest.is_empty())?;
-    Some(format!("{DEBUG_FOLDER}/.build-id/{first}/{rest}.debug"))
 }
 
 /// The file that the debug information was put into: by the build's number, or by its name.
@@ -115,18 +123,9 @@ pub fn separate<'a>(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<E
 }
 
 fn separate_file<'a>(path: &str, elf: &Elf<'a>, world: &'a dyn World) -> Option<(String, Elf<'a>)> {
-    let id = elf.build_id();
-    let by_id = id.and_then(|id| by_build(&hexadecimal(id)));
-    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let by_name = elf.debug_link().into_iter().flat_map(|name| {
-        [format!("{folder}/{name}"), format!("{folder}/.debug/{name}"), format!("{DEBUG_FOLDER}{folder}/{name}")]
-    });
-    let other = |file: String| {
-        let elf = (file != path).then(|| world.file(&file)).flatten().and_then(Elf::new)?;
-        Some((file, elf))
-    };
-    let is_of_this_build = |(_, other): &(String, Elf)| id.is_none() || other.build_id() == id;
-    by_id.into_iter().chain(by_name).filter_map(other).find(is_of_this_build)
+    let files = separate::places(path, elf, world.debug_places()).into_iter();
+    let read = |file: String| world.file(&file).and_then(Elf::new).map(|elf| (file, elf));
+    files.filter_map(read).find(|(file, other)| separate::is_of(elf, file, other))
 }
 
 /// The debug information of a program.
@@ -136,6 +135,7 @@ pub struct Debug<'d> {
     /// What several programs share, with its units behind those of the program.
     shared: Option<gimli::Dwarf<Slice<'d>>>,
     own_units: usize,
+    split: Option<&'d (dyn split::Split + 'd)>,
     frames: frame::Frames<'d>,
     lacks_shared: bool,
     space: Space,
@@ -145,6 +145,8 @@ pub struct Debug<'d> {
 struct Lazy<'d> {
     header: Header<'d>,
     unit: OnceCell<Option<Unit<'d>>>,
+    /// What is said of it in a file of its own.
+    part: OnceCell<Option<split::Part<'d>>>,
 }
 
 /// An entry of a unit.
@@ -163,7 +165,7 @@ impl<'d> Lazy<'d> {
     fn all(dwarf: &gimli::Dwarf<Slice<'d>>) -> Vec<Lazy<'d>> {
         let (mut units, mut headers) = (Vec::new(), dwarf.units());
         while let Ok(Some(header)) = headers.next() {
-            units.push(Lazy { header, unit: OnceCell::new() });
+            units.push(Lazy { header, unit: OnceCell::new(), part: OnceCell::new() });
         }
         units
     }
@@ -177,7 +179,6 @@ impl<'d> Lazy<'d> {
 impl<'d> Debug<'d> {
     /// Looks at sections; units whose headers cannot be read are passed over.
     pub fn new(sections: &'d Sections) -> Debug<'d> {
-        let slice = |bytes: &'d Cow<[u8]>| EndianSlice::new(bytes, LittleEndian);
         let mut dwarf = sections.debug.borrow(slice);
         let mut units = Lazy::all(&dwarf);
         let own_units = units.len();
@@ -190,18 +191,35 @@ impl<'d> Debug<'d> {
             dwarf.sup = Some(sections.borrow(slice).into());
         }
         let lacks_shared = matches!(sections.shared, Shared::Missing);
+        let split = sections.split.as_ref().map(|split| split as &dyn split::Split);
         let frames = frame::Frames::new(sections);
-        Debug { dwarf, units, shared, own_units, frames, lacks_shared, space: sections.space }
+        Debug { dwarf, units, shared, own_units, split, frames, lacks_shared, space: sections.space }
     }
 
-    /// A unit by its number; `None` where it cannot be read.
+    /// A unit by its number, in a file of its own if it is there; `None` where it cannot be read.
     fn read(&self, number: usize) -> Option<&Unit<'d>> {
-        let Lazy { header, unit } = self.units.get(number)?;
-        unit.get_or_init(|| self.dwarf_of(number).unit(*header).ok()).as_ref()
+        self.part(number).map(|part| &part.unit).or_else(|| self.linked(number))
+    }
+
+    /// A unit as the linker has seen it, with its lines.
+    fn linked(&self, number: usize) -> Option<&Unit<'d>> {
+        let Lazy { header, unit, .. } = self.units.get(number)?;
+        unit.get_or_init(|| self.linked_in(number).unit(*header).ok()).as_ref()
+    }
+
+    /// What is said of a unit in a file of its own.
+    fn part(&self, number: usize) -> Option<&split::Part<'d>> {
+        let find = || self.split?.unit(number, &self.dwarf, self.linked(number)?);
+        self.units.get(number)?.part.get_or_init(find).as_ref()
     }
 
     /// The sections that a unit is in.
     fn dwarf_of(&self, unit: usize) -> &gimli::Dwarf<Slice<'d>> {
+        self.part(unit).map_or_else(|| self.linked_in(unit), |part| &part.dwarf)
+    }
+
+    /// The sections that the linker has put a unit into.
+    fn linked_in(&self, unit: usize) -> &gimli::Dwarf<Slice<'d>> {
         self.shared.as_ref().filter(|_| unit >= self.own_units).unwrap_or(&self.dwarf)
     }
 
@@ -220,10 +238,12 @@ impl<'d> Debug<'d> {
 
     /// Where the rest of the debug information is, if it is in files that are not read.
     pub fn elsewhere(&self) -> Option<&'static str> {
-        let mut units = (0..self.own_units).filter_map(|number| self.read(number));
-        if units.any(|unit| unit.dwo_name().is_ok_and(|name| name.is_some())) {
+        let mut alone = (0..self.own_units).filter(|number| self.part(*number).is_none());
+        let is_said_elsewhere = |unit: &Unit| unit.dwo_name().is_ok_and(|name| name.is_some());
+        if alone.any(|number| self.linked(number).is_some_and(is_said_elsewhere)) {
             return Some(
-                "its debug information is in .dwo files, which are not read: compile it without -gsplit-dwarf",
+                "parts of its debug information are in .dwo files of this build, which are neither where it was compiled \
+                 nor beside it: bring them there, or pack them with dwp",
             );
         }
         self.lacks_shared.then_some(
@@ -249,7 +269,9 @@ impl<'d> Debug<'d> {
     fn referred(&self, unit: usize, value: AttributeValue<Slice<'d>>) -> Option<Place> {
         match value {
             AttributeValue::UnitRef(offset) => Some(Place { unit, offset }),
-            AttributeValue::DebugInfoRef(offset) => self.at(offset, unit >= self.own_units),
+            AttributeValue::DebugInfoRef(offset) if self.part(unit).is_none() => {
+                self.at(offset, unit >= self.own_units)
+            }
             AttributeValue::DebugInfoRefSup(offset) => self.at(offset, true),
             _ => None,
         }

@@ -59,7 +59,7 @@ impl Debug<'_> {
 
     /// The source files of a unit.
     fn files(&self, number: usize) -> Vec<String> {
-        let Some(unit) = self.read(number) else { return Vec::new() };
+        let Some(unit) = self.linked(number) else { return Vec::new() };
         let count = unit.line_program.as_ref().map_or(0, |program| program.header().file_names().len());
         (0..=count as u64).filter_map(|index| self.file_name(number, index)).collect()
     }
