@@ -116,6 +116,9 @@ pub(super) fn handler(
         ..Builder::new(program, cx, resolver.btf, names, (&mut resolver.notes, &resolver.counters), instances)
     };
     let mut body: Vec<Stmt> = site.context.guard.iter().map(unless).collect();
+    if let Some(guard) = site.context.entry.as_ref().and_then(|entry| entry.context.guard.clone()) {
+        body.extend(builder.at_entry(probe.span, |_| Some(guard)).iter().map(unless));
+    }
     if let Some(once) = &site.context.once {
         let mut seen = builder.entry.kept.seen;
         body.extend(builder.once(once, &mut seen, probe.span));

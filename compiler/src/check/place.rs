@@ -22,7 +22,7 @@ pub(super) fn place(
 ) {
     let first = program.probes.len();
     // What guards a place may differ from place to place, too.
-    let asks = sites.len() > 1 && (asks_site(written, names) || sites.iter().any(|site| site.context.guard.is_some()));
+    let asks = sites.len() > 1 && (asks_site(written, names) || sites.iter().any(is_guarded));
     // By what the handler became: the probe that has it. Where it asks nothing of its site it is the same everywhere.
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut kept = Kept::default();
@@ -45,6 +45,11 @@ pub(super) fn place(
         known.insert(key, program.probes.len());
         program.probes.push(probe(site, built.handler, written));
     }
+}
+
+/// Whether a condition of the place stands before its handler, at this end of a call or at the other.
+fn is_guarded(site: &Site) -> bool {
+    site.context.guard.is_some() || site.context.entry.as_ref().is_some_and(|entry| is_guarded(entry))
 }
 
 fn probe(site: Site, handler: Handler, written: &Written) -> hir::Probe {

@@ -67,7 +67,7 @@ pub fn apart(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let other = file("tpcalls", crate::workspace::compiled())?;
     for words in [&["-e", script.as_str()][..], &["-d", &other, "-e", &script]] {
         match finished(env, words) {
-            Err(said) if said.contains("has no debug information") => {}
+            Err(said) if said.contains("install its debug information") => {}
             Ok(said) | Err(said) => return Err(format!("{words:?} finds variables, or does not say why not\n{said}")),
         }
     }

@@ -16,16 +16,18 @@ use tapster_lang::{Diagnostic, Span};
 /// Callers that each call is held against.
 const CALLERS_MAX: usize = 32;
 
-/// `.callee("NAME")`, perhaps with `.call`.
+/// `.callee("NAME")`, perhaps with `.call` or `.return`.
 pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver: &mut Resolver<'a>) -> Sites {
     let part = &point.components[nth + 1];
     let (wanted, at) = text(part)?;
-    if point.components.get(nth + 2).is_some_and(|part| part.name.name != "call") {
-        return Err(mismatch(point, nth + 2, ["call"]));
-    }
+    let moment = match point.components.get(nth + 2).map(|part| part.name.name.as_str()) {
+        None | Some("call") => Moment::Call,
+        Some("return") => Moment::Return,
+        Some(_) => return Err(mismatch(point, nth + 2, ["call", "return"])),
+    };
     no_more(point, nth + 3)?;
     let (caller, caller_at) = text(&point.components[nth])?;
-    let (asked, by) = (Asked::parse(wanted, at, Moment::Call)?, Asked::parse(caller, caller_at, Moment::Call)?);
+    let (asked, by) = (Asked::parse(wanted, at, moment)?, Asked::parse(caller, caller_at, Moment::Call)?);
     let sections = Sections::find(&binary.path, &binary.elf, resolver.world).ok_or_else(|| no_debuginfo(binary, at))?;
     let debug = Debug::new(&sections);
     let named = |asked: &Asked| {
@@ -56,7 +58,11 @@ pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver
 /// The site of a function for the calls that the guard holds for.
 fn called(mut site: Site, caller: &str, guard: Expr) -> Site {
     site.point = site.point.replacen(".function(", &format!(".function(\"{caller}\").callee("), 1);
-    site.context.guard = Some(guard);
+    // Who called is told where the call begins.
+    match &mut site.context.entry {
+        Some(entry) => entry.context.guard = Some(guard),
+        None => site.context.guard = Some(guard),
+    }
     site
 }
 
