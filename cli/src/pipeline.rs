@@ -73,7 +73,7 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
             let all = check(&scripts, &machine, &check_options).err().unwrap_or_default();
             reporter.diagnostics(&all, &sources);
         }
-        let text: String = places.iter().map(|place| format!("{place}\n")).collect();
+        let text = places.iter().flat_map(|place| [place.as_str(), "\n"]).collect::<String>();
         return shown(reporter, &text).map(|_| places.is_empty().into());
     }
     let mut checked = check(&scripts, &machine, &check_options).map_err(|all| reporter.all(&all, &sources))?;

@@ -4,11 +4,10 @@ use super::alias::Aliases;
 use super::context::Options;
 use super::{check, resolver};
 use crate::hir::Type;
-use crate::kernel::btf::{Btf, TypeId};
-use crate::probe::{self, Arg, Listing, RESULT, Site};
+use crate::kernel::btf::Btf;
+use crate::probe::{self, Listing};
 use crate::syscall::calls;
 use crate::world::World;
-use std::collections::{BTreeSet, HashMap};
 use tapster_lang::ast::{Item, ProbePoint, Script};
 use tapster_lang::preprocess::glob;
 
@@ -19,19 +18,17 @@ pub fn places(scripts: &[Script], world: &dyn World, options: &Options, variable
     let aliases = Aliases::new(scripts);
     let mut resolver = resolver(world, btf.as_ref(), options, &[]);
     resolver.listing = if variables { Listing::Variables } else { Listing::Names };
-    let mut found = BTreeSet::new();
-    let mut names = Names::new();
     for point in points(scripts) {
         let named = aliases.named(point);
         let (patterns, named): (Vec<ProbePoint>, Vec<ProbePoint>) = named.into_iter().partition(is_pattern);
-        found.extend(patterns.iter().flat_map(system_calls));
-        found.extend(named.iter().filter_map(|name| of_alias(name, scripts, world, options, variables)));
+        resolver.listed.extend(patterns.iter().flat_map(system_calls));
+        resolver.listed.extend(named.iter().filter_map(|name| of_alias(name, scripts, world, options, variables)));
         if named.is_empty() && patterns.is_empty() {
             let sites = probe::resolve(point, &mut resolver, aliases.firsts()).unwrap_or_default();
-            found.extend(sites.iter().map(|site| line(site, btf.as_ref().filter(|_| variables), &mut names)));
+            sites.iter().for_each(|site| resolver.listed.add(site, btf.as_ref().filter(|_| variables)));
         }
     }
-    found.into_iter().collect()
+    resolver.listed.finish()
 }
 
 fn points(scripts: &[Script]) -> impl Iterator<Item = &ProbePoint> {
@@ -79,20 +76,4 @@ fn of_alias(
     let shown = locals.iter().filter(|local| variables && local.assigned && local.slot.ty != Type::Unknown);
     let text = |text: String, local: &crate::hir::Local| format!("{text} {}:{}", local.name, local.slot.ty.name());
     Some(shown.filter(|local| !local.name.contains(' ')).fold(name.to_string(), text))
-}
-
-/// Types as C writes them: a few thousand stand in the lists of all functions.
-type Names = HashMap<TypeId, String>;
-
-/// A place; with the kernel's types, its variables.
-fn line(site: &Site, btf: Option<&Btf>, names: &mut Names) -> String {
-    let Some(btf) = btf else { return site.point.clone() };
-    let (result, here): (Vec<&Arg>, Vec<&Arg>) = site.context.args.iter().partition(|arg| arg.name == RESULT);
-    let all = result.into_iter().chain(here).chain(site.gone()).filter(|arg| !arg.name.is_empty());
-    let mut text = site.point.clone();
-    for arg in all {
-        let ty = names.entry(arg.ty).or_insert_with(|| btf.type_name(arg.ty));
-        text.extend([" $", &arg.name, ":", ty]);
-    }
-    text
 }

@@ -45,7 +45,8 @@ pub fn stand(asked: &Asked, functions: &[Function], resolver: &mut Resolver) -> 
     let btf = resolver.btf;
     if resolver.listing != Listing::No {
         let btf = btf.filter(|_| resolver.listing == Listing::Variables);
-        return Ok(functions.iter().filter_map(|function| ladder::listed(btf, function, asked)).collect());
+        functions.iter().for_each(|function| ladder::list(btf, function, asked, &mut resolver.listed));
+        return Ok(Vec::new());
     }
     let mut ladder = Ladder::new(asked, functions.len());
     let mut sites: Vec<Site> = Vec::with_capacity(functions.len());

@@ -3,6 +3,7 @@
 //! What a handler finds there depends on the rung: typed words with a trampoline, registers with kprobes, the
 //! arguments of the tracepoint that stands in.
 
+use super::listed::Listed;
 use super::saved;
 use super::site::{Arg, Context, Resolver, Site, is_record, word, word_args};
 use super::suffix::Suffix;
@@ -221,8 +222,22 @@ impl<'a> Ladder<'a> {
     }
 }
 
-/// A function as it is listed, wherever a program would stand there; without types by its name alone.
-pub fn listed(btf: Option<&Btf>, function: &Function, asked: &Asked) -> Option<Site> {
+/// Lists a function, wherever a program would stand there; without types by its name alone.
+pub fn list(btf: Option<&Btf>, function: &Function, asked: &Asked, lines: &mut Listed) {
+    let point = || asked.point(function) + &asked.suffix.text;
+    match (btf, asked.suffix.moment) {
+        (None, _) => lines.line(&point(), &[], None),
+        // Nearly all that is listed: the parameters are all there is.
+        (Some(btf), Moment::Entry) if function.btf_id > 0 && !asked.registers => {
+            let args = word_args(btf, function.btf_id, 0, 0);
+            args.iter().for_each(|args| lines.line(&point(), args, Some(btf)));
+        }
+        _ => listed(btf, function, asked).iter().for_each(|site| lines.add(site, btf)),
+    }
+}
+
+/// A function as it is listed.
+fn listed(btf: Option<&Btf>, function: &Function, asked: &Asked) -> Option<Site> {
     let moment = asked.suffix.moment;
     let attach = |moment| Attach::Kprobe { functions: Vec::new(), moment };
     let (attach, context) = match (btf, function.btf_id, asked.registers) {

@@ -8,6 +8,7 @@ mod function;
 mod installed;
 mod kprobe;
 mod ladder;
+mod listed;
 mod module;
 mod netfilter;
 mod pattern;

@@ -6,7 +6,7 @@
 use super::ladder::Function;
 use super::site::Resolver;
 use crate::kernel::btf::{Btf, Kind, TypeId};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 use tapster_lang::preprocess::glob;
 
@@ -46,35 +46,39 @@ pub fn module_functions<'b>(
     (functions, left_out)
 }
 
-/// The functions that have prototypes.
-fn typed<'b>(btf: &'b Btf<'b>, pattern: &str) -> BTreeMap<&'b str, TypeId> {
-    let mut typed = BTreeMap::new();
-    for (id, name) in btf.of_kind(Kind::Func).filter(|(_, name)| glob(pattern.as_bytes(), name.as_bytes())) {
-        typed.entry(name).or_insert(id);
-    }
+/// The functions that have prototypes, by name: the first of those of one name.
+fn typed<'b>(btf: &'b Btf<'b>, pattern: &str) -> Vec<(&'b str, TypeId)> {
+    let functions = btf.of_kind(Kind::Func).filter(|(_, name)| glob(pattern.as_bytes(), name.as_bytes()));
+    let mut typed: Vec<(&str, TypeId)> = functions.map(|(id, name)| (name, id)).collect();
+    typed.sort();
+    typed.dedup_by_key(|(name, _)| *name);
     typed
 }
 
 /// Those of a list that a pattern stands for, or all with prototypes where there is no list.
 fn chosen<'b, 'l>(
-    typed: &BTreeMap<&'b str, TypeId>,
+    typed: &[(&'b str, TypeId)],
     listed: Option<impl Iterator<Item = &'l str>>,
     pattern: &str,
 ) -> (Vec<Function>, Vec<&'b str>) {
     let Some(listed) = listed else {
         return (typed.iter().map(|(name, id)| Function::new(name, *id)).collect(), Vec::new());
     };
+    let prototype = |name: &str| {
+        let nth = typed.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        Some(typed[nth].1)
+    };
     let mut found: Vec<Function> = Vec::new();
     let mut traced: HashSet<&str> = HashSet::new();
     let is_asked = |symbol: &&str| glob(pattern.as_bytes(), source_name(symbol).as_bytes());
     for symbol in listed.filter(is_asked).filter(|symbol| !symbol.starts_with("__ftrace_invalid")) {
-        let known = typed.get(symbol).or_else(|| typed.get(source_name(symbol)));
-        found.push(Function::new(symbol, known.copied().unwrap_or(0)));
+        let known = prototype(symbol).or_else(|| prototype(source_name(symbol)));
+        found.push(Function::new(symbol, known.unwrap_or(0)));
         traced.insert(source_name(symbol));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.name == b.name);
-    (found, typed.keys().copied().filter(|name| !traced.contains(name)).collect())
+    (found, typed.iter().map(|(name, _)| *name).filter(|name| !traced.contains(name)).collect())
 }
 
 /// The function in a line of ftrace's list, where it is this module's: `name [module]`.

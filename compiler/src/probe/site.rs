@@ -1,5 +1,6 @@
 //! What probe families have in common: the sites they answer with, what they ask, and their ways to refuse.
 
+use super::listed::Listed;
 use crate::hir::{ArgSource, Expr, Place};
 use crate::image::{Attach, Counted, ServedFile};
 use crate::kernel::btf::{Btf, Kind, TypeId};
@@ -165,6 +166,8 @@ pub struct Resolver<'a> {
     pub max_sites: usize,
     /// Places are only listed: whether the kernel lets anybody stand there is not asked.
     pub listing: Listing,
+    /// The list: what takes long to keep is there and not among the sites.
+    pub listed: Listed,
     /// Strings of the script that may name slab caches: some companions are probed for their sake.
     pub strings: &'a [String],
     /// Files that the script serves.
