@@ -52,7 +52,7 @@ pub fn assemble(
     }
     // Lowering knows probes, of which not all are programs.
     for loss in &mut image.losses {
-        if let Loss::EventsFull(probe) = loss {
+        if let Loss::EventsFull(probe) | Loss::Nested(probe) = loss {
             *probe = kernel.iter().position(|handler| handler.probe == *probe).unwrap_or(usize::MAX);
         }
     }

@@ -294,6 +294,8 @@ pub enum Loss {
     StringTruncated,
     /// Records that found the event ring full, by program.
     EventsFull(usize),
+    /// Events that came while the program was at another on that CPU, by program.
+    Nested(usize),
 }
 
 /// The format of a printing statement.

@@ -4,10 +4,10 @@ use crate::globals::Failures;
 use tapster_compiler::image::{Image, Loss, Storage};
 use tapster_runtime_ebpf::limits::MAXBACKTRACE_KERNEL;
 
-/// What the kernel did not count for us: missed events, by program.
+/// Missed events, by program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Missed {
-    /// The program, or one that excludes it, was running on that CPU.
+    /// The program, or one that excludes it, was running on that CPU: as the kernel has counted, or the program itself.
     pub recursion: u64,
     /// Another kprobe was being handled.
     pub kprobe: u64,
@@ -22,9 +22,24 @@ pub struct Lost {
     pub text: String,
 }
 
+/// The events that programs have themselves left out because they were running on that CPU, by program.
+pub fn nested(image: &Image, counter: impl Fn(u32) -> u64) -> Vec<u64> {
+    let mut nested = vec![0; image.programs.len()];
+    for (loss, number) in image.losses.iter().zip(0..) {
+        if let Loss::Nested(program) = loss
+            && let Some(nested) = nested.get_mut(*program)
+        {
+            *nested = counter(number);
+        }
+    }
+    nested
+}
+
 /// The losses of a run; `counter` reads the loss counter with a number.
 pub fn losses(image: &Image, counter: impl Fn(u32) -> u64, missed: &[Missed], failures: &Failures) -> Vec<Lost> {
-    let counted = image.losses.iter().zip(0..).map(|(loss, number)| (loss, counter(number)));
+    // What is missed is said of the program.
+    let counted = image.losses.iter().zip(0..).filter(|(loss, _)| !matches!(loss, Loss::Nested(_)));
+    let counted = counted.map(|(loss, number)| (loss, counter(number)));
     let counted = counted.filter(|(_, count)| *count > 0);
     let mut lost: Vec<Lost> = counted.map(|(loss, count)| Lost { count, text: describe(image, loss, count) }).collect();
     for (program, missed) in image.programs.iter().zip(missed) {
@@ -71,7 +86,7 @@ fn describe(image: &Image, loss: &Loss, count: u64) -> String {
         }
         Loss::StackFailed => format!("{count} stacks could not be taken by the kernel"),
         Loss::StringTruncated => format!("{count} strings were cut to MAXSTRINGLEN bytes"),
-        Loss::EventsFull(program) => {
+        Loss::EventsFull(program) | Loss::Nested(program) => {
             let probe = image.programs.get(*program).map_or("?", |program| &program.probe);
             format!(
                 "probe {probe}: {count} prints or handoffs lost because they came faster than user space could take them"

@@ -373,8 +373,10 @@ impl Core {
         let kprobe = self.attached.missed();
         let stats = |program: &OwnedFd| bpf::program_stats(program.as_fd()).unwrap_or_default();
         let stats: Vec<ProgramStats> = self.programs.iter().map(stats).collect();
-        let both = stats.iter().zip(kprobe);
-        self.missed = both.map(|(stats, kprobe)| Missed { recursion: stats.recursion_misses, kprobe }).collect();
+        let nested = loss::nested(&self.runner.run.image, |number| self.runner.run.loss(number));
+        let all = stats.iter().zip(kprobe).zip(nested);
+        let missed = all.map(|((stats, kprobe), nested)| Missed { recursion: stats.recursion_misses + nested, kprobe });
+        self.missed = missed.collect();
         self.timing.take(stats.into_iter());
     }
 

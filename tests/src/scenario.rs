@@ -100,5 +100,10 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("ending/exit_leaves_nothing", &[Fact::Live], ending::exit),
     Scenario::once("ending/interrupt_at_any_moment", &[Fact::Live], ending::interrupt),
     Scenario::once("ending/interrupt_while_ending", &[Fact::Live], ending::interrupt_while_ending),
+    Scenario::once(
+        "ending/with_the_process_that_is_traced",
+        &[Fact::Live, Fact::Uprobe, Fact::Programs],
+        ending::with_its_process,
+    ),
     Scenario::once("ending/kill_leaves_nothing", &[Fact::Live], ending::kill),
 ];

@@ -234,6 +234,12 @@ impl<'f> Code<'f> {
         self.b.ins().atomic_rmw(I64, MemFlagsData::trusted(), AtomicRmwOp::Add, pointer, value)
     }
 
+    /// Puts a word in the place of another at once, and gives that one.
+    pub fn exchange(&mut self, addr: Addr, word: i64) -> Value {
+        let (pointer, word) = (self.pointer(addr), self.k(word));
+        self.b.ins().atomic_rmw(I64, MemFlagsData::trusted(), AtomicRmwOp::Xchg, pointer, word)
+    }
+
     /// Reads a number of 1, 2, 4 or 8 bytes as 64 bits.
     pub fn load_sized(&mut self, addr: Addr, size: u8, signed: bool) -> Value {
         let (pointer, flags) = (self.base(addr), MemFlagsData::trusted());

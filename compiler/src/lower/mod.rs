@@ -68,6 +68,8 @@ pub struct KernelHandler {
     pub callbacks: Vec<Function>,
     /// Bytes of its working memory.
     pub memory: u32,
+    /// Whether it works on memory that each CPU has once.
+    keeps_by_cpu: bool,
 }
 
 /// A user handler as IR.
@@ -108,9 +110,13 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
                     stops_programs: matches!(attach, Attach::Perf(_)),
                     may_goto: facts.may_goto && !options.turned_down.contains(&attach.describe()),
                     result: if matches!(attach, Attach::Netfilter(_)) { ACCEPT } else { 0 },
+                    is_alone: true,
                 };
-                let facts = (facts, own);
-                let (handler, scratch) = kernel_handler(program, probe, &lowered.plan, &costs, facts, &mut context);
+                let mut lower = |own| kernel_handler(program, probe, &lowered.plan, &costs, (facts, own), &mut context);
+                let (mut handler, mut scratch) = lower(own);
+                if may_nest(attach) && handler.keeps_by_cpu {
+                    (handler, scratch) = lower(ProgramFacts { is_alone: false, ..own });
+                }
                 lowered.plan.maps.extend(scratch);
                 lowered.kernel.push(handler);
             }
@@ -167,6 +173,12 @@ fn has_loops(body: &mut [Stmt]) -> bool {
     let mut found = false;
     stmts_mut(body, &mut |stmt| found |= matches!(stmt.kind, StmtKind::Loop { .. } | StmtKind::Foreach(_)));
     found
+}
+
+/// Whether the kernel may begin a program on a CPU while it is at another event there: a task is preempted, or interrupted
+/// by packets. Of all others the kernel sees to it, and counts what it leaves out.
+fn may_nest(attach: &Attach) -> bool {
+    matches!(attach, Attach::Uprobe(_) | Attach::Netfilter(_))
 }
 
 /// Frames at the start of a stack that are the tracer's: the program itself and what called it. A third,
@@ -239,7 +251,8 @@ fn kernel_handler(
     let callbacks = target.outline(&mut func);
     let scratch = target.scratch();
     let memory = scratch.as_ref().map_or(0, |map| map.value_size);
-    (KernelHandler { probe: own.probe, func, callbacks, memory }, scratch)
+    let keeps_by_cpu = scratch.is_some() || target.keeps_by_cpu();
+    (KernelHandler { probe: own.probe, func, callbacks, memory, keeps_by_cpu }, scratch)
 }
 
 fn name(number: usize) -> String {

@@ -2,6 +2,7 @@
 //! lowered.
 
 use super::constants::Constants;
+use super::may_nest;
 use crate::check::Options;
 use crate::hir::walk::{handler_mut, stmts_mut};
 use crate::hir::{
@@ -208,6 +209,9 @@ fn losses(program: &Program, needs: &Needs) -> Vec<Loss> {
     if needs.events {
         losses.extend((0..program.probes.len()).map(Loss::EventsFull));
     }
+    let probes = program.probes.iter().enumerate();
+    let nesting = probes.filter(|(_, probe)| matches!(&probe.place, Place::Kernel { attach, .. } if may_nest(attach)));
+    losses.extend(nesting.map(|(number, _)| Loss::Nested(number)));
     losses
 }
 

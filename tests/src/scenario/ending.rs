@@ -80,6 +80,38 @@ pub fn kill(env: &Env, _: Option<Rung>) -> Result<(), String> {
     check_leaks(&before)
 }
 
+/// The process that is traced ends while the script starts, while it attaches, and while it traces: what is wrong is said
+/// of the process, and nothing stays.
+pub fn with_its_process(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let program = crate::workspace::compiled().into_iter().find(|path| path.ends_with("tpcalls"));
+    let program = program.ok_or("tpcalls is not compiled")?;
+    let (before, events) = (loaded::ids(), events());
+    for &moment in MOMENTS_MS {
+        let mut command = env.bare(&program);
+        let traced = Running::start(command.args(["1", "60"])).map_err(|e| format!("tpcalls: {e}"))?;
+        let process = format!("process({})", traced.pid());
+        let script = format!(
+            "probe {process}.function(\"add\"), {process}.function(\"add\").return, {process}.end {{ }} probe timer.ms(200) {{ exit() }}"
+        );
+        let running = start(env, &script)?;
+        sleep(Duration::from_millis(moment) * env.patience);
+        drop(traced);
+        let printed = running.finish(env.seconds(20)).map_err(|e| format!("ended after {moment} ms: {e}"))?;
+        let is_said = printed.exit == 1 && printed.stderr.contains("process");
+        if (printed.exit != 0 && !is_said) || printed.stderr.contains("panicked") {
+            return Err(format!("ended after {moment} ms:\n{}", printed.transcript()));
+        }
+        check_leaks(&before).map_err(|e| format!("ended after {moment} ms: {e}"))?;
+    }
+    if self::events() == events { Ok(()) } else { Err(format!("the kernel keeps events: {:?}", self::events())) }
+}
+
+/// Probes that somebody has written into the kernel's files of such.
+fn events() -> Vec<String> {
+    let file = |name: &str| std::fs::read_to_string(format!("/sys/kernel/tracing/{name}")).unwrap_or_default();
+    ["kprobe_events", "uprobe_events"].into_iter().map(file).collect()
+}
+
 fn start(env: &Env, script: &str) -> Result<Running, String> {
     Running::start(env.command().args(["-v", "-e", script])).map_err(|e| format!("tapster: {e}"))
 }

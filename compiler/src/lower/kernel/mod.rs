@@ -9,6 +9,7 @@ mod callback;
 mod compare;
 mod demote;
 mod element;
+mod enter;
 mod fault;
 mod format;
 mod intern;
@@ -28,11 +29,10 @@ use super::plan::Plan;
 use super::target::{PrintArg, Raise, Target, Text};
 use crate::hir::{ArgSource, FunctionId, GlobalId};
 use crate::host::{Extractor, Fact, LibraryFn, Sort};
-use crate::image::MapRole;
+use crate::image::{Loss, MapKind, MapRole};
 use crate::intrinsic::{Memory, Point};
 use crate::kernel::KernelFacts;
 use callback::Callbacks;
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use cranelift_frontend::Variable;
@@ -100,6 +100,8 @@ pub struct ProgramFacts<'a> {
     pub may_goto: bool,
     /// What it gives the kernel.
     pub result: i64,
+    /// Nothing else begins it on a CPU where it runs, or it does not matter.
+    pub is_alone: bool,
 }
 
 /// The kernel's side of one handler.
@@ -125,6 +127,10 @@ pub struct Kernel<'a> {
     reporting: Option<Block>,
     /// The way out of the handler, the same for all.
     leaving: Option<Block>,
+    /// Says that the program runs on this CPU, where it has to know.
+    running: Option<Addr>,
+    /// Whether a map is used that has its values once a CPU.
+    by_cpu: bool,
 }
 
 impl<'a> Kernel<'a> {
@@ -151,22 +157,9 @@ impl<'a> Kernel<'a> {
             callbacks: Callbacks::default(),
             reporting: None,
             leaving: None,
+            running: None,
+            by_cpu: false,
         }
-    }
-
-    /// Leaves at once where the session is over: its end takes a moment to reach every CPU.
-    pub fn enter(&mut self, code: &mut Code) {
-        if self.plan.map(MapRole::Control).is_none() {
-            return;
-        }
-        let place = self.state(code, state::STOPPING);
-        let stopping = code.load(I64, place);
-        let (over, on) = (code.block(), code.block());
-        code.branch_if(IntCC::NotEqual, stopping, 0, over, on);
-        code.to(over);
-        code.cold(over);
-        self.leave(code);
-        code.to(on);
     }
 
     fn helper(&mut self, code: &mut Code, number: u32, args: &[Value]) -> Value {
@@ -174,6 +167,8 @@ impl<'a> Kernel<'a> {
     }
 
     fn map(&mut self, code: &mut Code, index: usize) -> Value {
+        let kind = self.plan.maps.get(index).map(|map| map.kind);
+        self.by_cpu |= matches!(kind, Some(MapKind::PercpuArray | MapKind::PercpuHash | MapKind::LruPercpuHash));
         code.symbol(namespace::MAP, index as u32)
     }
 
@@ -194,7 +189,7 @@ impl<'a> Kernel<'a> {
     }
 
     /// Counts a loss.
-    fn lose(&mut self, code: &mut Code, loss: &crate::image::Loss) {
+    fn lose(&mut self, code: &mut Code, loss: &Loss) {
         let index = self.plan.loss(loss).expect("the plan counts every loss");
         let place = self.state(code, state::loss(index));
         let one = code.k(1);
@@ -212,6 +207,9 @@ impl Target for Kernel<'_> {
         let way = *self.leaving.insert(code.block());
         code.jump(way, &[]);
         code.to(way);
+        if let Some(running) = self.running {
+            code.store_k(0, running);
+        }
         code.ret(self.program.result);
     }
 

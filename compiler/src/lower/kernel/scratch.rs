@@ -1,7 +1,7 @@
 //! Working memory: one value of a map of the program's own, on each CPU.
 //!
-//! Programs nest on one CPU, so each has its own; a program does not nest in itself. Nothing shares a place here but
-//! what is over before the next begins.
+//! Programs nest on one CPU, so each has its own; a program does not nest in itself: the kernel or [`super::enter`] sees
+//! to it. Nothing shares a place here but what is over before the next begins.
 
 use super::outline::{Looping, outline};
 use super::{Kernel, demote, rounds};
