@@ -92,11 +92,9 @@ fn compile(source: &Path, suffix: &str, options: &[&str]) -> Result<bool, String
         run("objcopy", vec!["--only-keep-debug", &program, &debug], &folder)?;
         run("objcopy", vec!["--strip-all", &program], &folder)?;
     }
-    let files = std::fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten();
-    files
-        .map(|file| std::fs::rename(file.path(), binaries().join(file.file_name())))
-        .collect::<Result<(), _>>()
-        .map_err(|e| e.to_string())?;
+    let mut files = std::fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten();
+    let moved = files.try_for_each(|file| std::fs::rename(file.path(), binaries().join(file.file_name())));
+    moved.map_err(|e| e.to_string())?;
     std::fs::remove_dir(&folder).map_err(|e| e.to_string())?;
     made
 }

@@ -93,11 +93,11 @@ impl<'a> Sections<'a> {
     }
 
     fn units(&self) -> usize {
-        Lazy::all(&self.debug.borrow(slice)).len()
+        Lazy::all(&self.debug.borrow(|bytes| slice(bytes))).len()
     }
 }
 
-fn slice<'d>(bytes: &'d Cow<[u8]>) -> Slice<'d> {
+fn slice(bytes: &[u8]) -> Slice<'_> {
     EndianSlice::new(bytes, LittleEndian)
 }
 
@@ -179,16 +179,16 @@ impl<'d> Lazy<'d> {
 impl<'d> Debug<'d> {
     /// Looks at sections; units whose headers cannot be read are passed over.
     pub fn new(sections: &'d Sections) -> Debug<'d> {
-        let mut dwarf = sections.debug.borrow(slice);
+        let mut dwarf = sections.debug.borrow(|bytes| slice(bytes));
         let mut units = Lazy::all(&dwarf);
         let own_units = units.len();
         let shared = match &sections.shared {
-            Shared::Found(sections) => Some(sections.borrow(slice)),
+            Shared::Found(sections) => Some(sections.borrow(|bytes| slice(bytes))),
             Shared::Nothing | Shared::Missing => None,
         };
         if let (Some(shared), Shared::Found(sections)) = (&shared, &sections.shared) {
             units.extend(Lazy::all(shared));
-            dwarf.sup = Some(sections.borrow(slice).into());
+            dwarf.sup = Some(sections.borrow(|bytes| slice(bytes)).into());
         }
         let lacks_shared = matches!(sections.shared, Shared::Missing);
         let split = sections.split.as_ref().map(|split| split as &dyn split::Split);

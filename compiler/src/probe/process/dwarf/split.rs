@@ -11,6 +11,9 @@ use gimli::{DwarfPackageSections, DwarfSections, DwoId, EndianSlice, LittleEndia
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+/// The sections of a file, opened once.
+type Opened<T> = OnceCell<Option<T>>;
+
 /// The files of a program, each opened when somebody wants to know what is in it.
 pub struct Files<'a> {
     world: &'a dyn World,
@@ -18,9 +21,9 @@ pub struct Files<'a> {
     folder: String,
     /// Where all of them may be packed together.
     package: String,
-    packed: OnceCell<Option<DwarfPackageSections<Cow<'a, [u8]>>>>,
+    packed: Opened<DwarfPackageSections<Cow<'a, [u8]>>>,
     /// Those of units, by their numbers.
-    units: Vec<OnceCell<Option<DwarfSections<Cow<'a, [u8]>>>>>,
+    units: Vec<Opened<DwarfSections<Cow<'a, [u8]>>>>,
 }
 
 /// Whoever has such files, whatever bytes they are made of.
