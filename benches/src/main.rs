@@ -2,11 +2,11 @@
 //!
 //! [`compile`] times the stages before loading within this process; [`live`] whole runs on this kernel, [`event`] what a
 //! hit costs, [`flood`] how many prints arrive and [`large`] large tables at the end, against Debian's bpftrace and programs
-//! in C of our own, [`walk`] a handler in user space beside Rust; [`bodies`] counts instructions of handlers beside
+//! in C of our own, [`walk`] a handler in user space beside Rust, [`storm`] scripts that stay on; [`bodies`] counts instructions of handlers beside
 //! clang's, and [`boot`] those that a hit takes in a booted kernel. Nothing is asserted and the exit status is 0: a figure
 //! is printed beside its aim, and what could not be measured is said in a line `skipped: … because …`.
 //!
-//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk` or `--boot` takes these parts only,
+//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm` or `--boot` takes these parts only,
 //! `--quick` takes few rounds and boots nothing, `--write` renews the figures in docs/performance.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
@@ -21,6 +21,7 @@ mod reference;
 mod report;
 mod size;
 mod stats;
+mod storm;
 mod svg;
 mod table;
 mod tapset;
@@ -47,10 +48,11 @@ enum Part {
     Large,
     Flood,
     Walk,
+    Storm,
     Boot,
 }
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("--compile", Part::Compile),
     ("--live", Part::Live),
     ("--bodies", Part::Bodies),
@@ -58,6 +60,7 @@ const PARTS: [(&str, Part); 8] = [
     ("--large", Part::Large),
     ("--flood", Part::Flood),
     ("--walk", Part::Walk),
+    ("--storm", Part::Storm),
     ("--boot", Part::Boot),
 ];
 
@@ -120,6 +123,9 @@ fn measure(request: &Request, report: &mut Report) {
     }
     if request.has(Part::Walk) {
         walk::run(&tapster, rounds, report);
+    }
+    if request.has(Part::Storm) {
+        storm::run(&tapster, if request.quick { 3 } else { 41 }, report);
     }
     if request.has(Part::Boot) {
         boot::run(&tapster);
