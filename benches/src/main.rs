@@ -2,12 +2,12 @@
 //!
 //! [`compile`] times the stages before loading within this process; [`live`] whole runs on this kernel, [`event`] what a
 //! hit costs, [`flood`] how many prints arrive and [`large`] large tables at the end, against Debian's bpftrace and programs
-//! in C of our own, [`walk`] a handler in user space beside Rust, [`storm`] scripts that stay on; [`bodies`] counts instructions of handlers beside
-//! clang's, and [`boot`] those that a hit takes in a booted kernel. Nothing is asserted and the exit status is 0: a figure
+//! in C of our own, [`walk`] a handler in user space beside Rust, [`storm`] scripts that stay on under load; [`bodies`]
+//! counts instructions of handlers beside clang's, and [`boot`] those that a hit takes in a booted kernel. Nothing is asserted and the exit status is 0: a figure
 //! is printed beside its aim, and what could not be measured is said in a line `skipped: … because …`.
 //!
-//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm` or `--boot` takes these parts only,
-//! `--quick` takes few rounds and boots nothing, `--write` renews the figures in docs/performance.md.
+//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm` or `--boot` takes these
+//! parts only, `--quick` takes few rounds and boots nothing, `--write` renews the figures in docs/performance.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
 mod bodies;
@@ -125,7 +125,7 @@ fn measure(request: &Request, report: &mut Report) {
         walk::run(&tapster, rounds, report);
     }
     if request.has(Part::Storm) {
-        storm::run(&tapster, if request.quick { 3 } else { 41 }, report);
+        storm::run(&tapster, if request.quick { 3 } else { 61 }, report);
     }
     if request.has(Part::Boot) {
         boot::run(&tapster);

@@ -2,7 +2,8 @@
 //!
 //! Both are measured in turns, many times and shortly, and each pair gives one ratio: what else goes on disturbs both of a
 //! pair alike, and the middle of the ratios moves little. Processor time is what the storm's processes took, so that a
-//! machine that does other things meanwhile makes it longer, but not what is compared. Beside it, what the kernel says
+//! machine that does other things meanwhile makes both longer alike; the ratio of the least times is that of its quiet
+//! moments. Beside it, what the kernel says
 //! that the programs took (`-t`), times the storm's own events: without what calling a program takes.
 
 use std::path::Path;
@@ -43,7 +44,16 @@ pub fn run(tapster: &Path, pairs: usize, report: &mut Report) {
 }
 
 fn measure(tapster: &Path, pairs: usize) -> Result<String, String> {
-    let header = ["script", "untraced, ms", "median ratio", "quartiles", "aim", "events a round", "of which programs"];
+    let header = [
+        "script",
+        "untraced, ms",
+        "median ratio",
+        "quartiles",
+        "of the least",
+        "aim",
+        "events a round",
+        "of which programs",
+    ];
     let mut table = Table::new(&header);
     for script in &SCRIPTS {
         let under = script.run(tapster, &["-v"]);
@@ -53,6 +63,8 @@ fn measure(tapster: &Path, pairs: usize) -> Result<String, String> {
         ratios.sort_by(f64::total_cmp);
         let quartile = |nth: usize| ratios[(ratios.len() - 1) * nth / 4];
         let median = quartile(2);
+        let least = times.iter().map(|pair| pair.1).fold(f64::INFINITY, f64::min) / untraced.min();
+        let least = 100.0 * (least - 1.0);
         let (events, nanoseconds) = (events(tapster, script)?, own_time(tapster, script)?);
         let own = 100.0 * events * f64::from(STORM) * nanoseconds / 1e6 / untraced.median();
         table.row(vec![
@@ -60,6 +72,7 @@ fn measure(tapster: &Path, pairs: usize) -> Result<String, String> {
             format!("{:.0}", untraced.median()),
             format!("{median:+.1} %"),
             format!("{:+.1} to {:+.1} %", quartile(1), quartile(3)),
+            format!("{least:+.1} %"),
             script.aim.map_or("-".into(), |aim| format!("≤ {aim} %: {}", if median <= aim { "met" } else { "missed" })),
             format!("{events:.0}"),
             format!("{own:.1} %, {nanoseconds:.0} ns each"),

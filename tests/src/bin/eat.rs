@@ -1,8 +1,8 @@
-//! Eats memory: `eat MIB [SECONDS [holes]]`.
+//! Eats memory: `eat MIB [SECONDS [HOLED]]`.
 //!
 //! Writes to so many MiB, a page after the other, holds them for so many seconds and gives them back. Should memory run
-//! out, the kernel is asked to kill this process before any other. With `holes` every other page is given back at once, so
-//! that free pages lie scattered. `eaten` on standard error says that it has all.
+//! out, the kernel is asked to kill this process before any other. Of the first HOLED MiB every other page is given back
+//! at once, so that free pages lie scattered. `eaten` on standard error says that it has all.
 #![expect(clippy::print_stderr, reason = "a program for terminals and pipes")]
 
 use std::fs;
@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 fn main() -> ExitCode {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
     let Some(mib) = numbers.first() else {
-        eprintln!("usage: eat MIB [SECONDS [holes]]");
+        eprintln!("usage: eat MIB [SECONDS [HOLED]]");
         return ExitCode::FAILURE;
     };
     if let Err(error) = fs::write("/proc/self/oom_score_adj", "1000") {
@@ -24,9 +24,8 @@ fn main() -> ExitCode {
     }
     // In pieces: the kernel refuses what is obviously too much at once.
     let memory: Vec<Vec<u8>> = (0..*mib).map(|_| eaten()).collect();
-    if std::env::args().any(|argument| argument == "holes") {
-        memory.iter().for_each(|piece| punch(piece));
-    }
+    let holed = numbers.get(2).map_or(0, |mib| *mib as usize);
+    memory.iter().take(holed).for_each(|piece| punch(piece));
     eprintln!("eaten");
     sleep(Duration::from_secs(numbers.get(1).copied().unwrap_or(0)));
     // It was all in use until here.

@@ -12,7 +12,10 @@ use crate::scenario::scripts::script;
 const HUGE: &str = "/proc/sys/vm/nr_hugepages";
 const TRANSPARENT: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 
-/// Every other page of most of the memory is free; then huge pages are asked for, and pipes take single pages.
+/// MiB of which every other page is free: more of it is not slower to find, but to move.
+const HOLED: &str = "200";
+
+/// Most of the memory is in use, and a part of it has holes; then huge pages are asked for, and pipes take single pages.
 pub fn of_scattered_memory(env: &Env, _: Option<Rung>) -> Result<(), String> {
     // Nobody else shall ask for blocks of this size.
     let _quiet = Setting::new(TRANSPARENT, "never")?;
@@ -20,7 +23,7 @@ pub fn of_scattered_memory(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let free =
         number(&fs::read_to_string("/proc/meminfo").map_err(|e| e.to_string())?.replace(' ', ""), "MemAvailable:")?;
     let mut eat = env.bare(&env.helpers.join("eat"));
-    eat.args([&(free / 1024 - 80).to_string(), "3600", "holes"]);
+    eat.args([&(free / 1024 - 80).to_string(), "3600", HOLED]);
     let eating = Running::start(&mut eat).map_err(|e| format!("eat: {e}"))?;
     let (_eating, _) = eating.until_line("eaten", env.seconds(60))?;
 
@@ -33,7 +36,7 @@ pub fn of_scattered_memory(env: &Env, _: Option<Rung>) -> Result<(), String> {
     fs::write(HUGE, "10000").map_err(|e| format!("{HUGE}: {e}"))?;
     let given = number(&format!(" {}", fs::read_to_string(HUGE).map_err(|e| e.to_string())?), " ")?;
     let mut leak = env.bare(&env.helpers.join("leak"));
-    leak.args(["keep", "20000", "0", "pipes"]);
+    leak.args(["keep", "5000", "0", "pipes"]);
     let leaked = Running::start(&mut leak).map_err(|e| format!("leak: {e}"))?.finish(env.seconds(60))?;
     if leaked.exit != 0 {
         return Err(leaked.transcript());
