@@ -1,7 +1,7 @@
 //! SystemTap's own example scripts, as Debian's package `systemtap-doc` installs them: how far Tapster comes with each.
 //!
 //! Nothing of them is copied. Each comes with a line that says how SystemTap's makers try it (`test_check:` of its `.meta`
-//! file); Tapster is given the same options and arguments.
+//! file); Tapster is given the same options and arguments. Those without such a line are tried as [`UNTRIED`] says.
 
 pub mod booted;
 pub mod page;
@@ -24,6 +24,14 @@ const PACKAGE: &str = "systemtap-doc";
 const SECONDS: &str = "2";
 /// Seconds that anything about one script may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How scripts are tried that come without a line about it: options, and arguments.
+const UNTRIED: &[(&str, &[&str], &[&str])] = &[
+    ("profiling/graphcall.stp", &[], &["/bin/bash", "main"]),
+    ("security-band-aids/cve-2016-0728-templatized.stp", &["-g"], &[]),
+    ("security-band-aids/cve-2018-6485-templatized.stp", &["-g"], &[]),
+    ("security-band-aids/security-bandaid-template.stp", &["-g"], &[]),
+];
 
 /// A script and how it is tried.
 #[derive(Debug, Clone)]
@@ -113,8 +121,14 @@ fn example(path: &Path) -> Option<Example> {
     notes.sort_by_key(|note| (note.file_stem() != path.file_stem(), note.clone()));
     let lines = notes.iter().filter_map(|note| fs::read(note).ok());
     let words = lines.filter_map(|text| tried(&String::from_utf8_lossy(&text), &file, folder)).next();
-    let (options, arguments) = words.as_deref().map(|words| taken(words, &file)).unwrap_or_default();
+    let (options, arguments) = words.as_deref().map(|words| taken(words, &file)).unwrap_or_else(|| untried(&name));
     Some(Example { name, options, arguments })
+}
+
+fn untried(name: &str) -> (Vec<String>, Vec<String>) {
+    let all = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let row = UNTRIED.iter().find(|row| row.0 == name);
+    row.map(|(_, options, arguments)| (all(options), all(arguments))).unwrap_or_default()
 }
 
 /// The words of the command that notes say a script is tried with.
@@ -123,12 +137,28 @@ fn tried(notes: &str, file: &str, folder: &Path) -> Option<Vec<String>> {
     lines.map(|line| words_of(line, folder)).find(|words| words.iter().any(|word| word == file))
 }
 
-/// The words that the shell makes of a line.
+/// The words that the shell makes of a line. Commands in it stay: what they say differs between machines.
 fn words_of(line: &str, folder: &Path) -> Vec<String> {
+    let line = with_commands(line, str::to_owned, |command| quoted(&format!("`{command}`")));
     let script = format!("set -- {line}; for word; do printf '%s\\n' \"$word\"; done");
     let output = Command::new("sh").args(["-c", &script]).current_dir(folder).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+/// A text with its parts made anew, and the commands between backticks in it.
+fn with_commands(text: &str, part: impl Fn(&str) -> String, command: impl Fn(&str) -> String) -> String {
+    let parts = text.split('`').enumerate();
+    parts.map(|(nth, text)| if nth % 2 == 0 { part(text) } else { command(text) }).collect()
+}
+
+/// A word as the shell takes it for one, with what its commands say.
+fn shell_word(word: &str) -> String {
+    with_commands(word, quoted, |command| format!("\"$({command})\""))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// What Tapster takes of SystemTap's options, and the script's arguments. Options may stand behind the script there.
@@ -163,12 +193,24 @@ fn first_error(stderr: &str) -> Option<String> {
     stderr.lines().find_map(error)
 }
 
+/// A word with what its commands say here.
+fn told(word: &str) -> String {
+    let say = format!("printf %s {}", shell_word(word));
+    let output = Command::new("sh").args(["-c", &say]).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
+
 impl Example {
+    /// Whether its makers run it in guru mode: it has pieces of C, or writes what it traces.
+    pub fn is_guru(&self) -> bool {
+        self.options.iter().any(|option| option == "-g")
+    }
+
     fn run(&self, env: &Env, more: &[&str]) -> Result<(i32, String, String), String> {
         let (folder, file) = self.name.rsplit_once('/').unwrap_or(("", &self.name));
         let mut command = env.command();
         command.current_dir(Path::new(FOLDER).join(folder));
-        command.args(more).args(&self.options).arg(file).args(&self.arguments);
+        command.args(more).args(&self.options).arg(file).args(self.arguments.iter().map(|word| told(word)));
         let printed = Running::start(&mut command).map_err(|error| error.to_string())?.finish(PATIENCE)?;
         Ok((printed.exit, printed.stdout, printed.stderr))
     }
@@ -208,16 +250,16 @@ fn stopped(stderr: &str) -> Outcome {
     Outcome { reached, why }
 }
 
-/// What goes on while scripts run: files, processes, signals, memory, a disk's file, a disk where one is free for it, and
-/// the loopback network.
+/// What goes on while scripts run: files, processes, signals, memory, locks, a disk's file, disks where some are free for
+/// it, and the loopback network.
 pub const LOAD: &str = r#"
 while :; do
   find /usr /tests -name '*e*' -size +1 > /dev/null 2>&1
   dd if=/dev/zero of=/tmp/tapster.load bs=65536 count=16 conv=fsync 2> /dev/null
   cat /proc/[0-9]*/stat > /dev/null 2>&1
   rm -f /tmp/tapster.load
-  [ -b /dev/nullb8 ] && dd if=/dev/zero of=/dev/nullb8 bs=65536 count=16 conv=fsync 2> /dev/null
-  caller; storm --rounds 2
+  for disk in $DISKS; do dd if=/dev/zero of=$disk bs=65536 count=16 conv=fsync; dd if=$disk of=/dev/null bs=65536 count=16; done 2> /dev/null
+  caller; contend; storm --rounds 2
   (nc -l -p 7461 > /dev/null 2>&1 & server=$!; sleep 0.1; echo hello | nc -w 1 127.0.0.1 7461; kill $server) > /dev/null 2>&1
   sleep 0.05
 done

@@ -2,7 +2,6 @@
 
 /// Functions that cannot be had, or have no meaning.
 pub const REFUSED: &[(&str, &str)] = &[
-    ("addr_from_rqst", "the address is in `@cast(rqstp, \"svc_rqst\")->rq_addr`, where the module sunrpc is loaded"),
     ("ngroups", "the groups are `@cast(task_current(), \"task_struct\")->cred->group_info->ngroups`"),
     ("print_regs", "name the registers: register(\"rip\")"),
     ("probe_type", "pp() says what the handler stands at"),

@@ -56,7 +56,7 @@ impl Image {
     /// Adds a module that the first process loads; those that it needs come before it.
     pub fn module(&mut self, path: &Path) -> io::Result<()> {
         self.modules += 1;
-        self.archive.file(&format!("/modules/{}", self.modules), 0o644, &read(path)?);
+        self.archive.file(&format!("/modules/{:02}", self.modules), 0o644, &read(path)?);
         Ok(())
     }
 
@@ -80,6 +80,12 @@ impl Image {
             let to = format!("{to}/{name}");
             if path.is_dir() { self.tree(&path, &to)? } else { self.archive.file(&to, 0o644, &read(&path)?) }
         }
+        Ok(())
+    }
+
+    /// Adds a file under another path.
+    pub fn file(&mut self, to: &str, from: &Path) -> io::Result<()> {
+        self.archive.file(to, 0o644, &read(from)?);
         Ok(())
     }
 

@@ -13,7 +13,8 @@ use super::{Scratch, vmlinux};
 pub struct Row {
     /// What trials are named after.
     pub name: &'static str,
-    suite: &'static str,
+    /// The suite of Debian that it comes from.
+    pub suite: &'static str,
     package: (&'static str, &'static str),
     /// Its absence is a failure, not a skip.
     pub required: bool,
@@ -90,7 +91,7 @@ impl Row {
 }
 
 /// A file whose name begins so, in a folder or below.
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?.flatten();
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.map(|e| e.path()).partition(|path| path.is_dir());
     let is_it = |path: &PathBuf| path.file_name().is_some_and(|own| own.to_string_lossy().starts_with(name));

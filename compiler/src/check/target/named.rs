@@ -53,10 +53,10 @@ impl Builder<'_, '_> {
         path: &[Access],
         span: Span,
     ) -> Option<Step> {
-        self.kernels_own(module)?;
         let name = String::from_utf8_lossy(name);
-        let found = self.btf.and_then(|btf| named_type(btf, &name));
-        let Some(ty) = found else {
+        let Some(ty) = self.type_in(module, &name) else {
+            // What no kernel can have is said before what this one does not.
+            self.kernels_own(module)?;
             let module = module.map_or("".into(), |(module, _)| String::from_utf8_lossy(module));
             return self.refuse(
                 Diagnostic::error("target::no-type", format!("type definition '{name}' not found in '{module}'"))
@@ -67,15 +67,37 @@ impl Builder<'_, '_> {
         self.follow_pointer(value, ty, path, span)
     }
 
-    /// Refuses what other modules than the kernel have.
+    /// A type of the first of these modules that has it. Where none is named, those that a script's probes stand in come
+    /// behind the kernel.
+    fn type_in(&self, module: Option<&(Vec<u8>, Span)>, name: &str) -> Option<TypeId> {
+        let btf = self.btf?;
+        let Some((modules, _)) = module.filter(|(modules, _)| !modules.is_empty()) else {
+            return named_type(btf, name).or_else(|| btf.modules().find_map(|module| named_type(module, name)));
+        };
+        modules.split(|byte| *byte == b':').find_map(|module| match is_kernel(module) {
+            true => named_type(btf, name),
+            false if self.has_module(module) => {
+                let module = core::str::from_utf8(module).ok()?;
+                named_type(btf.module(module, self.cx.world.btf(module)?)?, name)
+            }
+            false => None,
+        })
+    }
+
+    /// Refuses what other modules than the kernel and its own have.
     fn kernels_own(&mut self, module: Option<&(Vec<u8>, Span)>) -> Option<()> {
-        let is_kernel = |one: &[u8]| one.is_empty() || one == b"kernel" || one.starts_with(b"kernel<");
+        let is_own = |one: &[u8]| is_kernel(one) || self.has_module(one);
         match module {
-            Some((module, at)) if !module.split(|byte| *byte == b':').any(is_kernel) => {
-                self.refuse(unsupported("types of other modules than the kernel", *at))
+            Some((module, at)) if !module.split(|byte| *byte == b':').any(is_own) => {
+                self.refuse(unsupported("types of other modules than the kernel and those it has loaded", *at))
             }
             _ => Some(()),
         }
+    }
+
+    fn has_module(&self, name: &[u8]) -> bool {
+        let is_path = name.contains(&b'/');
+        !is_path && core::str::from_utf8(name).is_ok_and(|name| self.cx.world.btf(name).is_some())
     }
 
     /// `@var("name")` with what follows it.
@@ -165,6 +187,11 @@ impl Builder<'_, '_> {
             error.help("BTF knows the constants of enumerations; those of `#define` are gone: write the number"),
         )
     }
+}
+
+/// Whether a module's name is one for the kernel itself, perhaps with a header.
+fn is_kernel(module: &[u8]) -> bool {
+    module.is_empty() || module == b"kernel" || module.starts_with(b"kernel<")
 }
 
 /// The type with this name, as C writes it: `struct task_struct`, or without the word. A pointer's name stands for what

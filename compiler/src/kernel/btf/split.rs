@@ -31,6 +31,11 @@ impl<'a> Btf<'a> {
         Some(slot.get_or_init(|| Box::new(added)))
     }
 
+    /// The modules whose types are known so far.
+    pub fn modules(&self) -> impl Iterator<Item = &Btf<'static>> {
+        core::iter::successors(self.modules.get().map(|first| &**first), |module| module.next.get().map(|next| &**next))
+    }
+
     /// The number that the first type of [`Btf::add_own`] must have.
     pub fn next_own(&self) -> TypeId {
         self.last_module().map_or(MODULES, Btf::end)
@@ -45,11 +50,7 @@ impl<'a> Btf<'a> {
     }
 
     fn last_module(&self) -> Option<&Btf<'static>> {
-        let mut last: &Btf<'static> = self.modules.get()?;
-        while let Some(next) = last.next.get() {
-            last = next;
-        }
-        Some(last)
+        self.modules().last()
     }
 
     /// A function or tracepoint as bpf(2) wants it named.
