@@ -18,6 +18,7 @@
 //!
 //! [`disasm`], [`btf_writer`] and [`object`] are for whoever holds the result.
 pub mod btf_writer;
+mod copies;
 pub mod disasm;
 pub mod object;
 
