@@ -109,6 +109,7 @@ pub fn lower(program: &mut Program, options: &Options, facts: KernelFacts) -> Lo
                     skip_frames: skip_frames(attach),
                     stops_programs: matches!(attach, Attach::Perf(_)),
                     may_goto: facts.may_goto && !options.turned_down.contains(&attach.describe()),
+                    loops_stay: false,
                     result: if matches!(attach, Attach::Netfilter(_)) { ACCEPT } else { 0 },
                     is_alone: true,
                 };
@@ -243,7 +244,7 @@ fn kernel_handler(
     let mut handler = probe.handler.clone();
     let called = reach::callees(&mut handler, program);
     let cost: Cost = called.iter().map(|id| costs[*id]).chain([Cost::of(&mut handler.body)]).sum();
-    own.may_goto &= cost.statements <= FEW;
+    own.loops_stay = own.may_goto && cost.statements <= FEW;
     let mut target = Kernel::new(plan, facts, own, params[0], plan.maps.len());
     target.enter(&mut code);
     let lowerer = Lowerer::new(code, target, plan, program, &probe.handler, cost.loops);

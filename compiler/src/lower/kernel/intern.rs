@@ -1,14 +1,15 @@
 //! Stacks and wide strings as handles: the bytes go into a map once, the handle is their hash.
 
-use super::{Kernel, NOEXIST, PTRADD, PTRCHK, further, helper, namespace};
+use super::{Kernel, MAY_GOTO, NOEXIST, PTRADD, PTRCHK, further, helper, namespace};
 use crate::image::{Loss, MapRole};
 use crate::intrinsic::Memory;
 use crate::lower::code::{Addr, Code};
-use crate::lower::target::Text;
+use crate::lower::target::{Target, Text};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use tapster_runtime_ebpf::intern::{self, FACTOR, NONE, SEED, stack};
+use tapster_runtime_ebpf::state;
 
 /// `BPF_F_USER_STACK` of include/uapi/linux/bpf.h.
 const USER_STACK: i64 = 1 << 8;
@@ -46,7 +47,7 @@ impl Kernel<'_> {
         let none = code.k(NONE as i64);
         code.jump(done, &[none]);
         code.to(taken);
-        let hash = hash_words(code, first, bytes, limit);
+        let hash = self.hash_words(code, first, bytes, (limit, true));
         let count = code.b.ins().ushr_imm_u(bytes, 3);
         let count = match memory {
             Memory::Kernel => count,
@@ -91,7 +92,7 @@ impl Kernel<'_> {
         code.store_k(0, Addr::at(tail));
         let bytes = code.b.ins().iadd_imm_s(length, 6);
         let bytes = code.b.ins().band_imm_s(bytes, -8);
-        let hash = hash_words(code, place, bytes, size);
+        let hash = self.hash_words(code, place, bytes, (size, false));
         let cut = code.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, length, i64::from(size));
         self.keep(code, MapRole::Strings, hash, Loss::StringsFull, (cut, Loss::StringTruncated), |_, _| place);
         code.jump(done, &[hash]);
@@ -178,33 +179,55 @@ impl Kernel<'_> {
         code.jump(done, &[]);
         code.to(done);
     }
-}
 
-/// The hash of `intern::step` over the first `bytes` bytes (whole words, at most `limit`).
-fn hash_words(code: &mut Code, first: Addr, bytes: Value, limit: u32) -> Value {
-    let head = code.block();
-    let at = code.b.append_block_param(head, I64);
-    let hash = code.b.append_block_param(head, I64);
-    let (within, body, done) = (code.block(), code.block(), code.block());
-    let (zero, seed) = (code.k(0), code.k(SEED as i64));
-    code.jump(head, &[zero, seed]);
-    code.to(head);
-    let more = code.b.ins().icmp(IntCC::UnsignedLessThan, at, bytes);
-    code.branch(more, within, done);
-    // Linux 6.1's verifier does not know how much a helper can have written; the constant bound ends its walk, and
-    // makes the access below safe, as `at` is a constant in each of its rounds.
-    code.to(within);
-    code.branch_if(IntCC::UnsignedLessThan, at, i64::from(limit), body, done);
-    code.to(body);
-    let word = further(code, PTRADD, first, &[at]);
-    let word = code.load(I64, word);
-    let mixed = code.b.ins().bxor(hash, word);
-    let factor = code.k(FACTOR as i64);
-    let mixed = code.b.ins().imul(mixed, factor);
-    let high = code.b.ins().ushr_imm_u(mixed, 32);
-    let mixed = code.b.ins().bxor(mixed, high);
-    let next = code.b.ins().iadd_imm_s(at, 8);
-    code.jump(head, &[next, mixed]);
-    code.to(done);
-    hash
+    /// The hash of `intern::step` over the first `bytes` bytes (whole words, at most the limit, which verifiers that know
+    /// `may_goto` may know themselves).
+    fn hash_words(&mut self, code: &mut Code, first: Addr, bytes: Value, (limit, known): (u32, bool)) -> Value {
+        let head = code.block();
+        let at = code.b.append_block_param(head, I64);
+        let hash = code.b.append_block_param(head, I64);
+        let (body, done) = (code.block(), code.block());
+        let (start, seed) = (self.start(code, limit), code.k(SEED as i64));
+        code.jump(head, &[start, seed]);
+        code.to(head);
+        if self.program.may_goto {
+            // The verifier walks the loop three times with it, and as often as there are words without.
+            let (ends, on) = (code.call(namespace::PSEUDO, MAY_GOTO, &[]), code.block());
+            code.branch(ends, done, on);
+            code.to(on);
+        }
+        let more = code.b.ins().icmp(IntCC::UnsignedLessThan, at, bytes);
+        if self.program.may_goto && known {
+            code.branch(more, body, done);
+        } else {
+            // Linux 6.1's verifier does not know how much a helper can have written; the constant bound ends its walk,
+            // and makes the access below safe, as `at` is a constant in each of its rounds, or has only a word's bits.
+            let within = code.block();
+            code.branch(more, within, done);
+            code.to(within);
+            code.branch_if(IntCC::UnsignedLessThan, at, i64::from(limit), body, done);
+        }
+        code.to(body);
+        let word = further(code, PTRADD, first, &[at]);
+        let word = code.load(I64, word);
+        let mixed = code.b.ins().bxor(hash, word);
+        let factor = code.k(FACTOR as i64);
+        let mixed = code.b.ins().imul(mixed, factor);
+        let high = code.b.ins().ushr_imm_u(mixed, 32);
+        let mixed = code.b.ins().bxor(mixed, high);
+        let next = code.b.ins().iadd_imm_s(at, 8);
+        code.jump(head, &[next, mixed]);
+        code.to(done);
+        hash
+    }
+
+    /// Zero; where `may_goto` ends the loop, one that the verifier takes for any whole number of words.
+    fn start(&mut self, code: &mut Code, limit: u32) -> Value {
+        if !self.program.may_goto {
+            return code.k(0);
+        }
+        let place = self.state(code, state::ZERO);
+        let zero = code.load(I64, place);
+        code.b.ins().band_imm_s(zero, i64::from(limit.next_power_of_two() - 8))
+    }
 }

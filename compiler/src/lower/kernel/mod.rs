@@ -96,8 +96,10 @@ pub struct ProgramFacts<'a> {
     pub skip_frames: u32,
     /// Whether it may have stopped a program, where the kernel has no stack.
     pub stops_programs: bool,
-    /// Whether its loops stand in it as they are.
+    /// Whether loops may end by `may_goto`.
     pub may_goto: bool,
+    /// Whether the script's loops stand in it as they are.
+    pub loops_stay: bool,
     /// What it gives the kernel.
     pub result: i64,
     /// Nothing else begins it on a CPU where it runs, or it does not matter.
@@ -246,7 +248,7 @@ impl Target for Kernel<'_> {
     }
 
     fn start_counting(&mut self, code: &mut Code) {
-        if !self.program.may_goto {
+        if !self.program.loops_stay {
             // Loops keep their values there: its address has to be known to all of them.
             self.scratch_base(code);
         }
@@ -266,7 +268,7 @@ impl Target for Kernel<'_> {
     }
 
     fn round(&mut self, code: &mut Code, span: Span) {
-        if self.program.may_goto {
+        if self.program.loops_stay {
             let ends = code.call(namespace::PSEUDO, MAY_GOTO, &[]);
             let (over, on) = (code.block(), code.block());
             code.branch(ends, over, on);

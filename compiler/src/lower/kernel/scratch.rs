@@ -119,7 +119,7 @@ impl Kernel<'_> {
     /// Makes functions of the handler's loops where they cannot stay: gives all callbacks of the handler, by number.
     pub fn outline(&mut self, func: &mut Function) -> Vec<Function> {
         let mut callbacks = core::mem::take(&mut self.callbacks.functions);
-        if self.program.may_goto {
+        if self.program.loops_stay {
             rounds::hide_numbers(func, &self.counted);
             return callbacks;
         }
