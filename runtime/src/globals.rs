@@ -122,6 +122,7 @@ impl Globals {
     }
 
     /// The layout of an array.
+    #[inline]
     pub fn array(&self, global: usize) -> Option<&Array> {
         match self.all.get(global)? {
             Global::Array(elements) => Some(&elements.array),

@@ -4,7 +4,7 @@
 //! times a second; it may be gone by then, and what is known of it stays.
 
 use crate::binary;
-use crate::library::symbols::Place;
+use crate::library::symbols::{Known, Place};
 use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
@@ -47,7 +47,7 @@ pub struct Processes {
     /// Where debug information may be, beside where packages put it.
     debug_places: Vec<String>,
     /// Addresses of processes, once found in a file.
-    places: HashMap<(i64, u64), Rc<Place>>,
+    places: HashMap<(i64, u64), Rc<Known>>,
 }
 
 /// One of them.
@@ -76,15 +76,15 @@ impl Processes {
 
 impl Process<'_> {
     /// What an address is.
-    pub fn place(&mut self, address: u64) -> Rc<Place> {
+    pub fn known(&mut self, address: u64) -> Rc<Known> {
         if let Some(known) = self.all.places.get(&(self.pid, address)) {
             return Rc::clone(known);
         }
-        let place = Rc::new(self.look_up(address));
-        if place.module.is_some() {
-            self.all.places.insert((self.pid, address), Rc::clone(&place));
+        let known = Rc::new(Known::new(self.look_up(address)));
+        if known.place.module.is_some() {
+            self.all.places.insert((self.pid, address), Rc::clone(&known));
         }
-        place
+        known
     }
 
     fn look_up(&mut self, address: u64) -> Place {
@@ -176,7 +176,8 @@ mod tests {
         landmark();
         let address = landmark as *const () as u64;
         let mut processes = Processes::default();
-        let place = processes.of(std::process::id().into()).place(address);
+        let known = processes.of(std::process::id().into()).known(address);
+        let place = &known.place;
         let program = std::env::current_exe().expect("Linux says");
         let (module, _) = place.module.clone().expect("it is mapped");
         assert_eq!(module, program.display().to_string());
@@ -184,7 +185,7 @@ mod tests {
         if let Some((name, offset, _)) = &place.function {
             assert!(name.contains("landmark") && *offset == 0, "{name}+{offset}");
         }
-        assert_eq!(*processes.of(std::process::id().into()).place(8), Place { address: 8, ..Place::default() });
+        assert_eq!(processes.of(std::process::id().into()).known(8).place, Place { address: 8, ..Place::default() });
     }
 
     #[test]

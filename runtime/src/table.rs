@@ -53,10 +53,12 @@ impl Table {
         self.live == 0
     }
 
+    #[inline]
     fn rows(&self) -> usize {
         self.keys.len() / self.key_size
     }
 
+    #[inline]
     fn is_dead(&self, row: u32) -> bool {
         self.dead.get(row as usize).copied().unwrap_or(false)
     }
@@ -64,6 +66,14 @@ impl Table {
     /// The rows of all elements: oldest first, or as the last sorted walk has left them and younger ones behind.
     pub fn live_rows(&self) -> impl DoubleEndedIterator<Item = u32> + '_ {
         self.listed().map(|(_, row)| row)
+    }
+
+    /// The same as a list.
+    pub fn listed_rows(&self) -> Vec<u32> {
+        match self.order {
+            None if self.dead.is_empty() => (0..self.rows() as u32).collect(),
+            _ => self.live_rows().collect(),
+        }
     }
 
     /// Those rows with their places in the order of walks.
@@ -81,12 +91,19 @@ impl Table {
     }
 
     /// The key in a row.
+    #[inline]
     pub fn key(&self, row: u32) -> &[u8] {
         let at = row as usize * self.key_size;
         &self.keys[at..at + self.key_size]
     }
 
+    #[inline]
+    fn key_of(&self, row: u32) -> Option<&[u8]> {
+        self.keys.get(row as usize * self.key_size..)?.get(..self.key_size)
+    }
+
     /// The value in a row.
+    #[inline]
     pub fn value(&self, row: u32) -> &[u8] {
         let at = row as usize * self.value_size;
         &self.values[at..at + self.value_size]
@@ -99,14 +116,16 @@ impl Table {
     }
 
     /// Says which row will probably be looked up next.
+    #[inline]
     pub fn expect(&self, row: u32) {
         self.hint.set(row);
     }
 
     /// The row of a key.
+    #[inline]
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         let hint = self.hint.get();
-        if (hint as usize) < self.rows() && self.key(hint) == key && !self.is_dead(hint) {
+        if self.key_of(hint).is_some_and(|there| same(there, key)) && !self.is_dead(hint) {
             return Some(hint);
         }
         self.index.get_or_init(|| Index::of(self)).find(self, key)
@@ -217,13 +236,23 @@ impl Index {
         loop {
             match self.slots[at] {
                 EMPTY => return None,
-                row if table.key(row) == key && !table.is_dead(row) => return Some(row),
+                row if same(table.key(row), key) && !table.is_dead(row) => return Some(row),
                 _ => at = (at + 1) & mask,
             }
         }
     }
 }
 
+/// Whether two keys of one size are the same. A number is compared as one: a call to compare memory takes longer.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (a.as_array::<8>(), b.as_array::<8>()) {
+        (Some(a), Some(b)) => u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b),
+        _ => a == b,
+    }
+}
+
+#[inline]
 fn hash(key: &[u8]) -> u64 {
     let (words, rest) = key.as_chunks::<8>();
     let hash = words.iter().fold(intern::SEED, |hash, word| intern::step(hash, u64::from_le_bytes(*word)));

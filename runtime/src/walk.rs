@@ -115,7 +115,7 @@ impl Sorting<'_> {
     fn unsorted(&self, table: &Table) -> Vec<u32> {
         match self.value {
             Value::Aggregate(_) => table.live_rows().rev().collect(),
-            _ => table.live_rows().collect(),
+            _ => table.listed_rows(),
         }
     }
 

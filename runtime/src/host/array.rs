@@ -15,6 +15,7 @@ fn limit(word: i64) -> Option<usize> {
 
 impl Host<'_> {
     /// The key at an address; `None` for address 0.
+    #[inline]
     unsafe fn key<'k>(&self, global: i64, key: i64) -> Option<&'k [u8]> {
         let size = self.run.globals.array(index(global))?.key_size as usize;
         // SAFETY: keys are records of the array's key size in the handler's own memory or in a walk that is under way.
@@ -69,23 +70,17 @@ impl Host<'_> {
     }
 
     pub(super) unsafe fn array_get(&mut self, global: i64, key: i64, out: i64) -> i64 {
-        let Some(size) = self.run.globals.array(index(global)).map(|array| array.value.size() as usize) else {
-            return 0;
-        };
         // SAFETY: as the list says.
         let Some(key) = (unsafe { self.key(global, key) }) else { return 0 };
-        match self.run.globals.element(index(global), key) {
-            Some(value) => {
-                // SAFETY: `out` has room for an element.
-                unsafe { store(out, value) };
-                1
-            }
-            None => {
-                // SAFETY: as above.
-                unsafe { std::ptr::write_bytes(out as *mut u8, 0, size) };
-                0
-            }
+        if let Some(value) = self.run.globals.element(index(global), key) {
+            // SAFETY: `out` has room for an element.
+            unsafe { store(out, value) };
+            return 1;
         }
+        let size = self.run.globals.array(index(global)).map_or(0, |array| array.value.size());
+        // SAFETY: as above.
+        unsafe { std::ptr::write_bytes(out as *mut u8, 0, size as usize) };
+        0
     }
 
     pub(super) unsafe fn array_set(&mut self, global: i64, key: i64, value: i64) -> i64 {

@@ -62,6 +62,7 @@ fn status(result: Result<(), Fault>) -> i64 {
 ///
 /// # Safety
 /// There must be `len` bytes, and nobody may write to them while the result is used.
+#[inline]
 unsafe fn bytes<'a>(address: i64, len: usize) -> &'a [u8] {
     // SAFETY: as above.
     unsafe { std::slice::from_raw_parts(address as *const u8, len) }
@@ -80,9 +81,16 @@ unsafe fn string<'a>(address: i64) -> &'a [u8] {
 ///
 /// # Safety
 /// There must be room for them.
+#[inline]
 unsafe fn store(address: i64, bytes: &[u8]) {
-    // SAFETY: as above; `bytes` is memory of the runtime, the address is generated code's.
-    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()) }
+    // SAFETY: as above; `bytes` is memory of the runtime, the address is generated code's. Most are numbers, which need
+    // no call.
+    unsafe {
+        match bytes.as_array::<8>() {
+            Some(number) => (address as *mut [u8; 8]).write(*number),
+            None => std::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()),
+        }
+    }
 }
 
 /// How many bytes beside its NUL a string may have in so many.

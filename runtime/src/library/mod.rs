@@ -93,19 +93,19 @@ pub fn call<'a>(
             Nothing
         }
         LibraryFn::sprint_syms => {
-            owned(symbols::kernel_lines(&mut run.interned.symbols, args.text(0), symbols::simple))
+            owned(symbols::kernel_lines(&mut run.interned.symbols, args.text(0), symbols::Line::Simple))
         }
         LibraryFn::print_syms => {
-            let lines = symbols::kernel_lines(&mut run.interned.symbols, args.text(0), symbols::full);
+            let lines = symbols::kernel_lines(&mut run.interned.symbols, args.text(0), symbols::Line::Full);
             session::print(run, &lines);
             Nothing
         }
         LibraryFn::__usymname => owned(run.processes.of(args.long(0)).name(args.long(1))),
         LibraryFn::__usymdata => owned(run.processes.of(args.long(0)).data(args.long(1))),
         LibraryFn::__umodname => owned(run.processes.of(args.long(0)).module(args.long(1))),
-        LibraryFn::__sprint_usyms => owned(run.processes.of(args.long(0)).lines(args.text(1), symbols::simple)),
+        LibraryFn::__sprint_usyms => owned(run.processes.of(args.long(0)).lines(args.text(1), symbols::Line::Simple)),
         LibraryFn::__print_usyms => {
-            let lines = run.processes.of(args.long(0)).lines(args.text(1), symbols::full);
+            let lines = run.processes.of(args.long(0)).lines(args.text(1), symbols::Line::Full);
             session::print(run, &lines);
             Nothing
         }

@@ -2,8 +2,7 @@
 
 use crate::process_symbol::Process;
 use crate::symbol::{Symbol, Symbols};
-use std::borrow::Borrow;
-use std::fmt::{self, Write};
+use std::cell::OnceCell;
 
 /// What an address is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,38 +35,58 @@ impl Place {
     }
 }
 
-/// How a place becomes a line: what is appended.
-pub type Line = fn(&Place, &mut String) -> fmt::Result;
+/// How a place becomes a line.
+#[derive(Clone, Copy, Debug)]
+pub enum Line {
+    /// ` 0x00007f… : name+0x1/0x10 [module]`
+    Full,
+    /// `name+0x1 [module]`
+    Simple,
+}
 
-/// ` 0x00007f… : name+0x1/0x10 [module]`, a line.
-pub fn full(place: &Place, out: &mut String) -> fmt::Result {
-    write!(out, " {:#018x}", place.address)?;
-    match (&place.function, &place.module) {
-        (Some((name, offset, size)), Some((module, _))) => {
-            writeln!(out, " : {name}+{offset:#x}/{size:#x} [{module}]")
+impl Line {
+    fn of(self, place: &Place) -> String {
+        match self {
+            Line::Full => full(place),
+            Line::Simple => simple(place),
         }
-        (Some((name, offset, size)), None) => writeln!(out, " : {name}+{offset:#x}/{size:#x}"),
-        (None, Some((module, offset))) => writeln!(out, " [{module}+{offset:#x}]"),
-        (None, None) => writeln!(out),
     }
 }
 
-/// `name+0x1 [module]`, a line.
-pub fn simple(place: &Place, out: &mut String) -> fmt::Result {
+fn full(place: &Place) -> String {
+    let address = place.address;
     match (&place.function, &place.module) {
-        (Some((name, offset, _)), Some((module, _))) => writeln!(out, "{name}+{offset:#x} [{module}]"),
-        (Some((name, offset, _)), None) => writeln!(out, "{name}+{offset:#x}"),
-        (None, _) => writeln!(out, "{}", place.data()),
+        (Some(_), _) => format!(" {address:#018x} : {}\n", place.data()),
+        (None, Some((module, offset))) => format!(" {address:#018x} [{module}+{offset:#x}]\n"),
+        (None, None) => format!(" {address:#018x}\n"),
     }
 }
 
-/// A line for each address of a stack.
-fn lines<P: Borrow<Place>>(stack: &[u8], mut place: impl FnMut(u64) -> P, line: Line) -> Vec<u8> {
-    let mut text = String::new();
-    for address in addresses(stack) {
-        line(place(address).borrow(), &mut text).expect("memory takes everything");
+fn simple(place: &Place) -> String {
+    match (&place.function, &place.module) {
+        (Some((name, offset, _)), Some((module, _))) => format!("{name}+{offset:#x} [{module}]\n"),
+        (Some((name, offset, _)), None) => format!("{name}+{offset:#x}\n"),
+        (None, _) => place.data() + "\n",
     }
-    text.into()
+}
+
+/// A place that many stacks have, with its lines once they were made.
+#[derive(Debug)]
+pub struct Known {
+    /// The place.
+    pub place: Place,
+    lines: [OnceCell<String>; 2],
+}
+
+impl Known {
+    /// A place.
+    pub fn new(place: Place) -> Known {
+        Known { place, lines: Default::default() }
+    }
+
+    fn line(&self, line: Line) -> &str {
+        self.lines[line as usize].get_or_init(|| line.of(&self.place))
+    }
 }
 
 /// The addresses in a stack's text.
@@ -84,7 +103,7 @@ pub fn nth_address(stack: &[u8], number: i64) -> i64 {
 
 /// A line for each address of a stack of the kernel.
 pub fn kernel_lines(symbols: &mut Symbols, stack: &[u8], line: Line) -> Vec<u8> {
-    lines(stack, |address| place_of(address, symbols.find(address)), line)
+    addresses(stack).flat_map(|address| line.of(&place_of(address, symbols.find(address))).into_bytes()).collect()
 }
 
 /// What an address of the kernel is.
@@ -97,22 +116,24 @@ pub fn place_of(address: u64, symbol: Option<&Symbol>) -> Place {
 impl Process<'_> {
     /// The function at an address.
     pub fn name(&mut self, address: i64) -> Vec<u8> {
-        self.place(address as u64).name().into()
+        self.known(address as u64).place.name().into()
     }
 
     /// The same with offset, size and file.
     pub fn data(&mut self, address: i64) -> Vec<u8> {
-        self.place(address as u64).data().into()
+        self.known(address as u64).place.data().into()
     }
 
     /// The file.
     pub fn module(&mut self, address: i64) -> Vec<u8> {
-        self.place(address as u64).module().into()
+        self.known(address as u64).place.module().into()
     }
 
     /// A line for each address of a stack.
     pub fn lines(&mut self, stack: &[u8], line: Line) -> Vec<u8> {
-        lines(stack, |address| self.place(address), line)
+        let mut text = Vec::new();
+        addresses(stack).for_each(|address| text.extend_from_slice(self.known(address).line(line).as_bytes()));
+        text
     }
 }
 
@@ -126,15 +147,10 @@ mod tests {
         let module = Some(("/bin/app".into(), 0x1234));
         let known = Place { address: 0x40_1234, function: Some(("main".into(), 4, 16)), module: module.clone() };
         assert_eq!((known.name(), known.module()), ("main".into(), "/bin/app".into()));
-        let shown = |place: &Place, line: Line| {
-            let mut text = String::new();
-            line(place, &mut text).expect("memory takes everything");
-            text
-        };
-        assert_eq!(shown(&known, full), " 0x0000000000401234 : main+0x4/0x10 [/bin/app]\n");
-        assert_eq!(shown(&known, simple), "main+0x4 [/bin/app]\n");
+        assert_eq!(full(&known), " 0x0000000000401234 : main+0x4/0x10 [/bin/app]\n");
+        assert_eq!(simple(&known), "main+0x4 [/bin/app]\n");
         let unknown = Place { address: 0x40_1234, function: None, module };
-        assert_eq!(shown(&unknown, full), " 0x0000000000401234 [/bin/app+0x1234]\n");
+        assert_eq!(full(&unknown), " 0x0000000000401234 [/bin/app+0x1234]\n");
         assert_eq!(Place { address: 16, ..Place::default() }.data(), "0x10");
         assert_eq!([0, 1, 2].map(|nth| nth_address(b"0x10 0xff", nth)), [16, 255, 0]);
     }

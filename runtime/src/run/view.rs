@@ -149,7 +149,7 @@ impl Reader<'_> {
         let mut process = self.processes.of(known.process.into());
         let place = |address: &u64| match *address >= stack::KERNEL {
             true => place_of(*address, symbols.get(*address)),
-            false => Place::clone(&process.place(*address)),
+            false => process.known(*address).place.clone(),
         };
         known.frames.iter().map(place).collect()
     }
