@@ -2,6 +2,11 @@
 #pragma once
 #include "count.h"
 
+/* The first eight characters of the cache that is looked at. */
+#ifndef CACHE
+#define CACHE "filp\0\0\0"
+#endif
+
 struct place {
     char comm[COMM];
     char cache[32];
@@ -28,7 +33,7 @@ INLINE void slab(void *ctx, struct kmem_cache *cache)
     u64 one = 1, *count;
 
     read_kernel_str(place.cache, sizeof(place.cache), cache->name);
-    if (*(u64 *)place.cache != *(u64 *)"filp\0\0\0")
+    if (*(u64 *)place.cache != *(u64 *)CACHE)
         return;
     count_comm();
     comm(place.comm, COMM);

@@ -18,6 +18,9 @@ use crate::tool::Run;
 /// Calls a repetition, and repetitions.
 const CALLS: [&str; 2] = ["2000", "100"];
 
+/// The C library, through which the load calls the kernel.
+const LIBC: &str = "/lib/x86_64-linux-gnu/libc.so.6";
+
 /// Counts the load's allocations by cache.
 const CACHES: &str = r#"global c
 probe kernel.function("kmem_cache_alloc") { c[kernel_string($cachep->name)] <<< 1 }
@@ -54,7 +57,7 @@ pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
     }
 }
 
-fn jobs(tapster: &Path, hits: f64) -> [Job; 3] {
+fn jobs(tapster: &Path, hits: f64) -> [Job; 4] {
     let ours = |script: &[&str]| {
         let run = Run::new(tapster, &[&["-v", "-w"], script].concat(), Some("attached "));
         Contender { name: "Tapster", run: Ok(run) }
@@ -73,6 +76,10 @@ fn jobs(tapster: &Path, hits: f64) -> [Job; 3] {
     let slab = workspace::root().join("scripts/slab.stp").display().to_string();
     let count = "global stats probe kernel.function(\"kmem_cache_alloc\") { stats[execname()] <<< 1 } \
                  probe end { foreach (name in stats) println(@count(stats[name])) }";
+    let library = format!(
+        "global stats probe process(\"{LIBC}\").function(\"syscall\") {{ stats[execname()] <<< 1 }} \
+         probe end {{ foreach (name in stats) println(@count(stats[name])) }}"
+    );
     let getppid = "global stats probe kernel.trace(\"sys_enter\") { stats[execname()] <<< 1 } \
                    probe end { foreach (name in stats) println(@count(stats[name])) }";
     [
@@ -98,6 +105,17 @@ fn jobs(tapster: &Path, hits: f64) -> [Job; 3] {
                 ours(&["-e", getppid]),
                 c("enter", "enter:sys_enter"),
                 theirs("tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }"),
+            ],
+        },
+        Job {
+            block: "event-uprobe",
+            title: "stats[execname()] <<< 1 on a function of the C library",
+            load: "getppid",
+            hits: 1.0,
+            unit: "ns a call",
+            contenders: vec![
+                ours(&["-e", &library]),
+                theirs(&format!("uprobe:{LIBC}:syscall {{ @[comm] = count(); }}")),
             ],
         },
         Job {

@@ -2,12 +2,14 @@
 //!
 //! [`compile`] times the stages before loading within this process; [`live`] whole runs on this kernel, [`event`] what a
 //! hit costs, [`flood`] how many prints arrive and [`large`] large tables at the end, against Debian's bpftrace and programs
-//! in C of our own, [`walk`] a handler in user space beside Rust, [`storm`] scripts that stay on under load; [`bodies`]
-//! counts instructions of handlers beside clang's, and [`boot`] those that a hit takes in a booted kernel. Nothing is asserted and the exit status is 0: a figure
-//! is printed beside its aim, and what could not be measured is said in a line `skipped: … because …`.
+//! in C of our own, [`walk`] a handler in user space beside Rust, [`storm`] scripts that stay on under load, [`growth`]
+//! starts of larger scripts; [`bodies`] counts instructions of handlers beside clang's, and [`boot`] those that a hit takes
+//! in booted kernels. Nothing is asserted and the exit status is 0: a figure is printed beside its aim, and what could not
+//! be measured is said in a line `skipped: … because …`.
 //!
-//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm` or `--boot` takes these
-//! parts only, `--quick` takes few rounds and boots nothing, `--write` renews the figures in docs/performance.md.
+//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm`, `--growth` or
+//! `--boot` takes these parts only, `--quick` takes few rounds and boots nothing, `--write` renews the figures in
+//! docs/performance.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
 mod bodies;
@@ -15,6 +17,7 @@ mod boot;
 mod compile;
 mod event;
 mod flood;
+mod growth;
 mod large;
 mod live;
 mod reference;
@@ -49,10 +52,11 @@ enum Part {
     Flood,
     Walk,
     Storm,
+    Growth,
     Boot,
 }
 
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 10] = [
     ("--compile", Part::Compile),
     ("--live", Part::Live),
     ("--bodies", Part::Bodies),
@@ -61,6 +65,7 @@ const PARTS: [(&str, Part); 9] = [
     ("--flood", Part::Flood),
     ("--walk", Part::Walk),
     ("--storm", Part::Storm),
+    ("--growth", Part::Growth),
     ("--boot", Part::Boot),
 ];
 
@@ -127,8 +132,11 @@ fn measure(request: &Request, report: &mut Report) {
     if request.has(Part::Storm) {
         storm::run(&tapster, if request.quick { 3 } else { 61 }, report);
     }
+    if request.has(Part::Growth) {
+        growth::run(&tapster, rounds, report);
+    }
     if request.has(Part::Boot) {
-        boot::run(&tapster);
+        boot::run(&tapster, report);
     }
 }
 

@@ -22,6 +22,11 @@ pub fn with_promises(name: &str) -> Result<PathBuf, String> {
     compiled(name, &format!("{name}_promises.o"), &["-DPROMISES=1"])
 }
 
+/// Compiles one of them to look at another cache than `filp`, by the first eight characters of its name.
+pub fn of_cache(name: &str, cache: &str) -> Result<PathBuf, String> {
+    compiled(name, &format!("{name}_{cache}.o"), &[&format!("-DCACHE=\"{cache}\"")])
+}
+
 fn compiled(name: &str, object: &str, more: &[&str]) -> Result<PathBuf, String> {
     let object = target(object)?;
     let mut clang = Command::new("clang");

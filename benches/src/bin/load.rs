@@ -3,10 +3,11 @@
 //! instructions as nanoseconds these are instructions.
 //!
 //! `load paced RATE SECONDS` calls getppid() so often a second and prints how many calls that were; `load keys N` calls
-//! getpgid() for each number below N.
+//! getpgid() for each number below N; `load whole COMMAND…` prints the milliseconds that a command takes, whose words go
+//! elsewhere.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals and pipes")]
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
@@ -20,12 +21,28 @@ fn main() -> ExitCode {
         (Some(&"getppid"), Some(calls), Some(repetitions)) => println!("{:.2}", least(getppid, calls, repetitions)),
         (Some(&"paced"), Some(rate), Some(seconds)) => println!("{}", paced(rate, Duration::from_secs(seconds.into()))),
         (Some(&"keys"), Some(keys), None) => (0..keys).for_each(getpgid),
+        (Some(&"whole"), ..) if words.len() > 1 => return whole(&words[1..]),
         _ => {
-            eprintln!("load opens|getppid N REPS, load paced RATE SECONDS, load keys N");
+            eprintln!("load opens|getppid N REPS, load paced RATE SECONDS, load keys N, load whole COMMAND…");
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
+}
+
+fn whole(command: &[&str]) -> ExitCode {
+    let start = Instant::now();
+    let ran = Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).status();
+    match ran {
+        Ok(status) if status.success() => {
+            println!("{:.1}", start.elapsed().as_secs_f64() * 1e3);
+            ExitCode::SUCCESS
+        }
+        ended => {
+            eprintln!("load: {}: {ended:?}", command[0]);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Nanoseconds a call, in the best repetition.

@@ -48,7 +48,11 @@ fn run(mut ebpf: Ebpf, programs: &[&str]) -> Result<(), Box<dyn Error>> {
         }
     }
     println!("attached {}", programs.len());
-    // SAFETY: no memory is involved. ^C ends the process, and with it all that is attached.
-    unsafe { libc::pause() };
+    // SAFETY: no memory is involved. ^C ends the process, and with it all that is attached; a shell's background has it
+    // ignored.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+        libc::pause();
+    }
     Ok(())
 }
