@@ -100,9 +100,9 @@ fn forward(insns: &mut [Insn], skips: &[bool]) {
         substitute(&mut insns[at], &same);
         let insn = insns[at];
         let writes = effect(insn, 0).writes;
-        for register in 0..same.len() {
-            if (writes >> register | writes >> same[register]) & 1 == 1 {
-                same[register] = register as u8;
+        for (register, same) in same.iter_mut().enumerate() {
+            if (writes >> register | writes >> *same) & 1 == 1 {
+                *same = register as u8;
             }
         }
         if is_move(insn) && !skips[at] {
