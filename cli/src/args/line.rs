@@ -78,7 +78,7 @@ pub struct CommandLine {
     /// Look for debug information and symbols of programs and the kernel in this file or folder, too
     ///
     /// A file is taken for the build that it is of; a folder is searched as /usr/lib/debug is.
-    #[arg(short = 'd', value_name = "FILE", action = clap::ArgAction::Append, value_hint = ValueHint::AnyPath)]
+    #[arg(short = 'd', value_name = "FILE", hide_short_help = true, action = clap::ArgAction::Append, value_hint = ValueHint::AnyPath)]
     pub debug_places: Vec<String>,
 
     /// Run this program when all probes stand, and end with it
