@@ -45,7 +45,9 @@ pub fn is_driven(env: &Env, _: Option<Rung>) -> Result<(), String> {
     terminal.keys(&["Escape"])?;
     terminal.until("all of them", |screen| in_order(screen, ["alpha", "gamma", "beta"]))?;
     // A picture that stands still: the largest row may be another one a moment later.
-    terminal.keys(&["Tab", "p"])?;
+    terminal.keys(&["Tab"])?;
+    terminal.until("a table of stacks", |screen| screen.contains(" +"))?;
+    terminal.keys(&["p"])?;
     terminal.until("a table that is stopped", |screen| screen.contains("[paused]") && screen.contains(" +"))?;
     terminal.keys(&["Enter"])?;
     let kallsyms = std::fs::read_to_string("/proc/kallsyms").map_err(|e| e.to_string())?;
