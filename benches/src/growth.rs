@@ -1,6 +1,6 @@
 //! What a start costs as a script grows: by the number of probes, by the elements of an array, by the length of strings.
 //!
-//! Whole runs, in milliseconds of a processor, the least of all rounds: up to the compiled program (`-p4`), and up to all
+//! Whole runs, in milliseconds of a processor, the least of all rounds: up to the loaded programs (`-p4`), and up to all
 //! that is attached.
 
 use std::path::Path;
@@ -63,7 +63,7 @@ pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
     }
 }
 
-/// A size, and what it costs to compile and to attach.
+/// A size, and what it costs to load and to attach.
 type Point = (u32, [f64; 2]);
 
 fn measure(job: &Job, tapster: &Path, rounds: usize) -> Result<Vec<Point>, String> {
@@ -82,7 +82,7 @@ fn measure(job: &Job, tapster: &Path, rounds: usize) -> Result<Vec<Point>, Strin
 }
 
 fn tell(job: &Job, rounds: usize, points: &[Point], report: &mut Report) {
-    let mut table = Table::new(&[job.what, "compiled, ms", "attached, ms"]);
+    let mut table = Table::new(&[job.what, "loaded, ms", "attached, ms"]);
     for (size, costs) in points {
         table.row([vec![count(f64::from(*size))], costs.map(|cost| format!("{cost:.1}")).to_vec()].concat());
     }
@@ -91,6 +91,6 @@ fn tell(job: &Job, rounds: usize, points: &[Point], report: &mut Report) {
     let line = |name: &str, nth: usize| {
         (name.to_owned(), points.iter().map(|(size, costs)| (f64::from(*size), costs[nth])).collect())
     };
-    let lines = vec![line("compiled", 0), line("attached", 1)];
+    let lines = vec![line("loaded", 0), line("attached", 1)];
     report.picture(job.block, &Curve { title: job.title.to_owned(), axes: [job.what, "ms of CPU"], lines });
 }

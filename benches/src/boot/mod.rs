@@ -225,8 +225,9 @@ fn image(tapster: &Path, question: &Question) -> std::io::Result<Image> {
     image.add(&workspace::binaries().join(LOAD))?;
     image.add(&reference::loader())?;
     image.tree(&workspace::root().join("scripts"), "/scripts")?;
-    if Path::new(BPFTRACE).exists() {
-        image.in_place(Path::new(BPFTRACE))?;
+    let theirs = Path::new("/usr/bin").join(BPFTRACE);
+    if theirs.exists() {
+        image.program(&theirs, BPFTRACE)?;
     }
     for object in &question.objects {
         image.add(object)?;
