@@ -17,7 +17,9 @@ use crate::tool::Run;
 
 /// A script with its arguments, what it probes and the aim in percent.
 struct Script {
+    /// A file of `scripts/`, or the handler of one that has no file.
     name: &'static str,
+    text: Option<&'static str>,
     arguments: &'static [&'static str],
     probes: &'static str,
     aim: Option<f64>,
@@ -26,10 +28,15 @@ struct Script {
 const ALLOCATIONS: &str = r#"kernel.trace("kmem_cache_alloc"), kernel.trace("kmalloc")"#;
 const ALL: &str = r#"kernel.trace("kmem_cache_alloc"), kernel.trace("kmalloc"), kernel.trace("kmem_cache_free"), kernel.trace("kfree")"#;
 
-const SCRIPTS: [Script; 3] = [
-    Script { name: "slab-by-site.stp", arguments: &[], probes: ALLOCATIONS, aim: Some(3.0) },
-    Script { name: "slab-leak.stp", arguments: &["dentry"], probes: ALL, aim: Some(10.0) },
-    Script { name: "slab-leak.stp", arguments: &["*"], probes: ALL, aim: None },
+/// Tests a number, so that something is left to attach.
+const NOTHING: &str = "{ if (pid() == -1) exit() }";
+
+const SCRIPTS: [Script; 5] = [
+    Script { name: "nothing at allocations", text: Some(NOTHING), arguments: &[], probes: ALLOCATIONS, aim: None },
+    Script { name: "slab-by-site.stp", text: None, arguments: &[], probes: ALLOCATIONS, aim: Some(3.0) },
+    Script { name: "nothing at frees, too", text: Some(NOTHING), arguments: &[], probes: ALL, aim: None },
+    Script { name: "slab-leak.stp", text: None, arguments: &["dentry"], probes: ALL, aim: Some(10.0) },
+    Script { name: "slab-leak.stp", text: None, arguments: &["*"], probes: ALL, aim: None },
 ];
 
 /// Rounds of the storm in one measurement: some tenths of a second.
@@ -86,6 +93,10 @@ fn measure(tapster: &Path, pairs: usize) -> Result<String, String> {
 impl Script {
     /// Has Tapster run it, with options; it reports at its end alone.
     fn run(&self, tapster: &Path, options: &[&str]) -> Run {
+        if let Some(handler) = self.text {
+            let text = format!("probe {} {handler}", self.probes);
+            return Run::new(tapster, &[options, &["-e", &text]].concat(), Some("attached"));
+        }
         let path = workspace::root().join("scripts").join(self.name).display().to_string();
         Run::new(tapster, &[options, &[&path], self.arguments, &["3600"]].concat(), Some("attached"))
     }

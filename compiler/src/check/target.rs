@@ -10,7 +10,7 @@ use crate::hir::{ArgSource, Arith, Expr, ExprKind, Load, Type};
 use crate::intrinsic::Memory;
 use crate::kernel::btf::{Btf, FOREIGN, Kind, Member, TypeId};
 use crate::kernel::renames::{PARAMS, matches};
-use crate::probe::{Arg, unsupported};
+use crate::probe::{Arg, best_source, is_record, unsupported};
 use crate::suggest::{did_you_mean, nearest};
 use tapster_lang::ast::{self, Access, Ident, Literal};
 use tapster_lang::{Diagnostic, Span};
@@ -122,8 +122,11 @@ impl Builder<'_, '_> {
     /// An argument of the probe itself.
     fn arg_step(&self, btf: &Btf, arg: &Arg, span: Span) -> Step {
         let (size, signed) = scalar(btf, arg.ty).unwrap_or((8, false));
-        let typed = arg.typed && btf.pointee(arg.ty).is_some();
-        let (kind, is_address) = match arg.source.clone() {
+        let source = best_source(btf, arg);
+        // Of what a helper copies, and of addresses of anything but structures, the verifier knows nothing.
+        let known = btf.pointee(arg.ty).is_some_and(|to| is_record(btf, to));
+        let typed = arg.typed && known && !matches!(source, ArgSource::CopiedWord(_));
+        let (kind, is_address) = match source {
             ArgSource::Value(computed) => (computed.0.kind, false),
             ArgSource::Memory(computed) => (computed.0.kind, true),
             source => (ExprKind::Arg { source, size, signed, typed }, false),

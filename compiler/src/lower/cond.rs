@@ -38,6 +38,9 @@ impl<T: Target> Lowerer<'_, '_, T> {
     fn branch_on(&mut self, e: &Expr, yes: Block, no: Block) {
         match &e.kind {
             ExprKind::Not(a) => self.cond(a, no, yes),
+            // What the script's arguments decided.
+            ExprKind::And(a, b) if matches!(a.kind, ExprKind::Long(n) if n != 0) => self.branch_on(b, yes, no),
+            ExprKind::Or(a, b) if matches!(a.kind, ExprKind::Long(0)) => self.branch_on(b, yes, no),
             ExprKind::And(a, b) => {
                 let both = self.code.block();
                 self.cond(a, both, no);

@@ -34,7 +34,7 @@ pub use ladder::RESULT;
 pub use perf::COUNTER;
 pub use process::{INSTRUCTION_REGISTER, register_of};
 pub use saved::ARGUMENT_REGISTERS;
-pub use site::{Arg, Listing, Once, Resolver, Site, Target, unsupported};
+pub use site::{Arg, Listing, Once, Resolver, Site, Target, best_source, is_record, unsupported};
 
 type Family = fn(&ProbePoint, &mut Resolver) -> Sites;
 

@@ -272,8 +272,22 @@ pub fn is_record(btf: &Btf, ty: TypeId) -> bool {
     btf.strip(ty).is_some_and(|(_, ty)| matches!(ty.kind(), Kind::Struct | Kind::Union))
 }
 
-/// Whether the verifier lets a program read an argument of this type: numbers, and pointers to structures, numbers and
-/// plain `void`; others (`const void *`, `char **`) only from Linux 6.13 on (kernel/bpf/btf.c, btf_ctx_access).
+/// Where an argument that a script uses is best taken from: its word itself where this kernel's verifier lets programs
+/// read pointers of every type. Asked only then, as it takes a look through all of BTF.
+pub fn best_source(btf: &Btf, arg: &Arg) -> ArgSource {
+    match arg.source {
+        // One that was turned down is not typed.
+        ArgSource::CopiedWord(nth) if arg.typed && btf.find(Kind::Func, OF_6_13).is_some() => ArgSource::Word(nth),
+        _ => arg.source.clone(),
+    }
+}
+
+/// A function that came with Linux 6.13, as did verifiers that know pointers of every type.
+const OF_6_13: &str = "bpf_get_kmem_cache";
+
+/// Whether the verifier of every kernel lets a program read an argument of this type: numbers, and pointers to
+/// structures, numbers and plain `void`; others (`const void *`, `char **`) only from Linux 6.13 on (kernel/bpf/btf.c,
+/// btf_ctx_access).
 fn is_readable(btf: &Btf, ty: TypeId) -> bool {
     match btf.strip(ty) {
         Some((_, ty)) if ty.kind() == Kind::Ptr && ty.target() != 0 => {
