@@ -5,7 +5,7 @@
 //! `keys` (in the keyring of the process); only to be kept: `files` (made in the current folder, closed and opened again),
 //! `scattered` (so many MiB of pages that nobody can move, every other one given back; then tables of 20 KiB, which take
 //! eight pages in a row, until there is no room for one; the kernel is asked to kill this process before any other); only to be churned: `packets` (sent through the loopback device and received), `connections` (to port 9 of this machine,
-//! where nobody listens), `crowd` (connections to somebody who takes none).
+//! where nobody listens), `unheard` (connections to somebody who hears nothing).
 #![expect(clippy::print_stderr, reason = "a program for terminals and pipes")]
 
 use std::ffi::CString;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |nth: usize| arguments.get(nth).and_then(|text| text.parse::<u64>().ok());
     let (Some(how), Some(items), Some(seconds)) = (arguments.first(), number(1), number(2)) else {
-        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|files|scattered|packets|connections|crowd]");
+        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|files|scattered|packets|connections|unheard]");
         return ExitCode::FAILURE;
     };
     let kind = arguments.get(3).map_or("epoll", String::as_str);
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             stay();
             Ok(())
         }
-        ("churn", "crowd") => crowd(items).map(|_waiting| stay()),
+        ("churn", "unheard") => unheard(items).map(|_waiting| stay()),
         ("churn", "packets") => churn_packets(items).and_then(|()| settle()).map(|()| stay()),
         _ => Err(io::Error::other(format!("cannot {how} {kind}"))),
     };
@@ -170,11 +170,14 @@ fn churn_packets(packets: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Who comes when the queue is full gets no answer, and asks again after a second.
-fn crowd(connections: u64) -> io::Result<TcpListener> {
+/// Connections to somebody who hears nothing: what comes in is thrown away before it is a connection.
+fn unheard(connections: u64) -> io::Result<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    // SAFETY: takes numbers only; the socket is open.
-    checked(unsafe { libc::listen(listener.as_raw_fd(), 0) })?;
+    let mut keep_nothing = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+    let filter = libc::sock_fprog { len: 1, filter: &raw mut keep_nothing };
+    let (level, name, size) = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, size_of_val(&filter) as u32);
+    // SAFETY: the filter and its instruction outlive the call; the socket is open.
+    checked(unsafe { libc::setsockopt(listener.as_raw_fd(), level, name, (&raw const filter).cast(), size) })?;
     let address = listener.local_addr()?;
     // Their threads end with the program.
     (0..connections).for_each(|_| {
