@@ -1,9 +1,13 @@
 //! Takes out copies of registers that nothing needs: the allocator moves a value to a register of its own for a use that
 //! could have taken it where it was.
 //!
-//! Within a block, memory accesses and arithmetic read the register that a copy was made of; then copies that nobody reads
-//! go. What a branch compares stays as it is: the verifier learns of that register.
+//! Memory accesses and arithmetic read the register that a copy was made of, in whichever block it was made if all ways
+//! lead through such a copy; then copies that nobody reads go. What a branch compares stays as it is: the verifier learns of
+//! that register.
 use super::isa::*;
+
+/// Of each register, which one holds the same: itself, if no other.
+type Same = [u8; 16];
 
 /// The instructions of one block.
 pub(super) struct Piece {
@@ -17,8 +21,9 @@ pub(super) struct Piece {
 /// Rewrites instructions; gives which of them are of no use. `args` says how many registers a call reads, `skips` which
 /// instructions a jump within a block may pass over.
 pub(super) fn tidy(insns: &mut [Insn], pieces: &[Piece], args: &dyn Fn(usize) -> u8, skips: &[bool]) -> Vec<bool> {
-    for piece in pieces {
-        forward(&mut insns[piece.start..piece.end], &skips[piece.start..piece.end]);
+    let entries = entries(insns, pieces, skips);
+    for (piece, entry) in pieces.iter().zip(entries) {
+        forward(&mut insns[piece.start..piece.end], &skips[piece.start..piece.end], entry);
     }
     let mut useless = vec![false; insns.len()];
     let mut live_in = vec![0u16; pieces.len()];
@@ -91,29 +96,66 @@ fn effect(insn: Insn, args: u8) -> Effect {
     }
 }
 
+/// What holds the same where each block begins: what does at the end of all that lead there.
+fn entries(insns: &[Insn], pieces: &[Piece], skips: &[bool]) -> Vec<Same> {
+    let mut entries: Vec<Option<Same>> = vec![None; pieces.len()];
+    entries[0] = Some(NONE);
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (nth, piece) in pieces.iter().enumerate() {
+            let Some(mut same) = entries[nth] else { continue };
+            let mut at = piece.start;
+            while at < piece.end {
+                follow(&mut same, insns[at], skips[at]);
+                at += slots(insns[at]);
+            }
+            for next in &piece.next {
+                let met = entries[*next].map_or(same, |entry| meet(entry, same));
+                changed |= entries[*next] != Some(met);
+                entries[*next] = Some(met);
+            }
+        }
+    }
+    entries.into_iter().map(|entry| entry.unwrap_or(NONE)).collect()
+}
+
+/// Every register holds something of its own.
+const NONE: Same = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+fn meet(a: Same, b: Same) -> Same {
+    core::array::from_fn(|register| if a[register] == b[register] { a[register] } else { register as u8 })
+}
+
 /// Has instructions of a block read what was copied instead of the copy.
-fn forward(insns: &mut [Insn], skips: &[bool]) {
-    // Of each register, which one holds the same: itself, if no other.
-    let mut same: [u8; 16] = core::array::from_fn(|register| register as u8);
+fn forward(insns: &mut [Insn], skips: &[bool], mut same: Same) {
     let mut at = 0;
     while at < insns.len() {
         substitute(&mut insns[at], &same);
-        let insn = insns[at];
-        let writes = effect(insn, 0).writes;
-        for (register, same) in same.iter_mut().enumerate() {
-            if (writes >> register | writes >> *same) & 1 == 1 {
-                *same = register as u8;
-            }
+        follow(&mut same, insns[at], skips[at]);
+        at += slots(insns[at]);
+    }
+}
+
+fn slots(insn: Insn) -> usize {
+    if insn.is_wide() { 2 } else { 1 }
+}
+
+/// What holds the same behind an instruction.
+fn follow(same: &mut Same, insn: Insn, skipped: bool) {
+    let writes = effect(insn, 0).writes;
+    for (register, same) in same.iter_mut().enumerate() {
+        if (writes >> register | writes >> *same) & 1 == 1 {
+            *same = register as u8;
         }
-        if is_move(insn) && !skips[at] {
-            same[usize::from(insn.dst())] = insn.src();
-        }
-        at += if insn.is_wide() { 2 } else { 1 };
+    }
+    if is_move(insn) && !skipped && insn.dst() != insn.src() {
+        same[usize::from(insn.dst())] = insn.src();
     }
 }
 
 /// Puts the register that was copied in place of the copy, where an instruction only reads it.
-fn substitute(insn: &mut Insn, same: &[u8; 16]) {
+fn substitute(insn: &mut Insn, same: &Same) {
     let (dst, src) = (insn.dst(), insn.src());
     let (of_dst, of_src) = (same[usize::from(dst)], same[usize::from(src)]);
     let (dst, src) = match insn.code & 7 {

@@ -29,6 +29,7 @@ mod facts;
 mod flow;
 mod helper_names;
 mod isa;
+mod jumps;
 mod link;
 mod select;
 mod vcode;

@@ -21,7 +21,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |nth: usize| arguments.get(nth).and_then(|text| text.parse::<u64>().ok());
     let (Some(how), Some(items), Some(seconds)) = (arguments.first(), number(1), number(2)) else {
-        eprintln!("usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|files|scattered|packets|connections|unheard]");
+        eprintln!(
+            "usage: leak keep|churn ITEMS SECONDS [epoll|pipes|keys|files|scattered|packets|connections|unheard]"
+        );
         return ExitCode::FAILURE;
     };
     let kind = arguments.get(3).map_or("epoll", String::as_str);

@@ -5,7 +5,7 @@ use super::super::vcode::{Op, Test};
 use super::super::{Pseudo, Symbol};
 use super::{Rhs, Selector};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
-use cranelift_codegen::ir::{self, InstructionData, Value};
+use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
 use regalloc2::{Operand, VReg};
 
 /// How many negations of a condition are looked through.
@@ -96,10 +96,23 @@ impl Selector<'_> {
             }
             _ => {
                 let wide = bits == 64;
-                let lhs = self.reg(a);
+                let lhs = if matches!(cond, IntCC::Equal | IntCC::NotEqual) { self.lower_half(a) } else { self.reg(a) };
                 let rhs = self.rhs(b, wide);
                 Condition::new(code(cond), wide, lhs, rhs)
             }
+        }
+    }
+
+    /// A value of 32 bits for a test that looks at no more: what it was cut from will do, unless somebody else needs it
+    /// with what the verifier learns of it by the test.
+    fn lower_half(&mut self, value: Value) -> VReg {
+        match self.facts.def(value) {
+            Some(InstructionData::Unary { opcode: Opcode::Ireduce, arg })
+                if self.facts.bits(value) == 32 && self.wanted(value).is_none() =>
+            {
+                self.reg(*arg)
+            }
+            _ => self.reg(value),
         }
     }
 
