@@ -28,12 +28,9 @@ pub(super) fn thread(insns: &mut [Insn], jumps: &mut [(usize, usize)], starts: &
         // The instruction that comes after this one, or is reached by a jump there.
         let kept = |from: usize| (from..insns.len()).find(|at| !useless[*at]);
         let before = nth.checked_sub(1).map(|nth| jumps[nth]).filter(|(before, _)| before + 1 == at);
-        if kept(starts[block]) == kept(at + 1) {
-            useless[at] = true;
-        } else if !is_target[at]
-            && at > 0
-            && (insns[at - 1].code == JMP | EXIT || before.is_some_and(|(at, _)| is_plain(insns[at])))
-        {
+        let leads_on = kept(starts[block]) == kept(at + 1);
+        let is_reached = is_target[at] || at == 0 || !ends(insns[at - 1], before.is_some());
+        if leads_on || !is_reached {
             useless[at] = true;
         } else if !is_target[at]
             && let Some((test, passing)) = before
@@ -47,6 +44,11 @@ pub(super) fn thread(insns: &mut [Insn], jumps: &mut [(usize, usize)], starts: &
         }
     }
     useless
+}
+
+/// Whether nothing goes on behind an instruction.
+fn ends(insn: Insn, is_jump: bool) -> bool {
+    insn.code == JMP | EXIT || is_jump && is_plain(insn)
 }
 
 fn is_plain(insn: Insn) -> bool {
