@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tapster_tests::workspace;
 
-use crate::live::BPFTRACE;
+use crate::peer::Peer;
 use crate::reference;
 use crate::report::Report;
 use crate::stats::Sample;
@@ -29,7 +29,7 @@ probe end { foreach (name in c) printf("%s: %d\n", name, @count(c[name])) }
 
 /// A tool under which the load runs, or why it does not.
 struct Contender {
-    name: &'static str,
+    name: String,
     run: Result<Run, String>,
 }
 
@@ -49,7 +49,12 @@ pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
         Ok(hits) => hits,
         Err(error) => return report.skipped("what an event costs", &error),
     };
-    for job in jobs(tapster, hits) {
+    let peers = [Peer::installed(), Peer::newest()];
+    for peer in &peers {
+        peer.as_ref().inspect_err(|error| report.skipped("bpftrace beside Tapster", error)).ok();
+    }
+    let peers: Vec<Peer> = peers.into_iter().flatten().collect();
+    for job in jobs(tapster, &peers, hits) {
         match measure(&job, rounds) {
             Ok(costs) => report.block(job.block, &text(&job, costs)),
             Err(error) => report.skipped(job.title, &error),
@@ -57,21 +62,19 @@ pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
     }
 }
 
-fn jobs(tapster: &Path, hits: f64) -> [Job; 4] {
+fn jobs(tapster: &Path, peers: &[Peer], hits: f64) -> [Job; 4] {
     let ours = |script: &[&str]| {
         let run = Run::new(tapster, &[&["-v", "-w"], script].concat(), Some("attached "));
-        Contender { name: "Tapster", run: Ok(run) }
+        vec![Contender { name: "Tapster".into(), run: Ok(run) }]
     };
-    let c = |name, program: &str| Contender {
-        name: "C, tp_btf",
-        run: reference::object(name).map(|object| reference::run(&object, &[program])),
+    let c = |name, program: &str| {
+        let run = reference::object(name).map(|object| reference::run(&object, &[program]));
+        vec![Contender { name: "C, tp_btf".into(), run }]
     };
-    let theirs = |text: &str| {
+    let theirs = |text: &str| -> Vec<Contender> {
         let text = format!("BEGIN {{ printf(\"ready\\n\"); }} {text}");
-        Contender {
-            name: BPFTRACE,
-            run: Ok(Run::new(Path::new(BPFTRACE), &["-B", "line", "-e", &text], Some("ready"))),
-        }
+        let run = |peer: &Peer| peer.run(&["-B", "line", "-e", &text], Some("ready"));
+        peers.iter().map(|peer| Contender { name: peer.version.clone(), run: Ok(run(peer)) }).collect()
     };
     let slab = workspace::root().join("scripts/slab.stp").display().to_string();
     let count = "global stats probe kernel.function(\"kmem_cache_alloc\") { stats[execname()] <<< 1 } \
@@ -89,11 +92,14 @@ fn jobs(tapster: &Path, hits: f64) -> [Job; 4] {
             load: "opens",
             hits,
             unit: "ns an event",
-            contenders: vec![
+            contenders: [
                 ours(&["-e", count]),
                 c("alloc", "alloc:kmem_cache_alloc"),
                 theirs("tracepoint:kmem:kmem_cache_alloc { @[comm] = count(); }"),
-            ],
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         },
         Job {
             block: "event-syscall",
@@ -101,11 +107,14 @@ fn jobs(tapster: &Path, hits: f64) -> [Job; 4] {
             load: "getppid",
             hits: 1.0,
             unit: "ns a call",
-            contenders: vec![
+            contenders: [
                 ours(&["-e", getppid]),
                 c("enter", "enter:sys_enter"),
                 theirs("tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }"),
-            ],
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         },
         Job {
             block: "event-uprobe",
@@ -113,10 +122,10 @@ fn jobs(tapster: &Path, hits: f64) -> [Job; 4] {
             load: "getppid",
             hits: 1.0,
             unit: "ns a call",
-            contenders: vec![
-                ours(&["-e", &library]),
-                theirs(&format!("uprobe:{LIBC}:syscall {{ @[comm] = count(); }}")),
-            ],
+            contenders: [ours(&["-e", &library]), theirs(&format!("uprobe:{LIBC}:syscall {{ @[comm] = count(); }}"))]
+                .into_iter()
+                .flatten()
+                .collect(),
         },
         Job {
             block: "event-slab",
@@ -124,14 +133,17 @@ fn jobs(tapster: &Path, hits: f64) -> [Job; 4] {
             load: "opens",
             hits: 1.0,
             unit: "ns an open()",
-            contenders: vec![
+            contenders: [
                 ours(&[&slab, "filp"]),
                 c("slab", "slab_tracepoint:kmem_cache_alloc"),
                 theirs(
                     "tracepoint:kmem:kmem_cache_alloc /str(args->name) == \"filp\"/ \
                      { @[comm] = count(); @s[comm, str(args->name), kstack] = count(); }",
                 ),
-            ],
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         },
     ]
 }
@@ -195,7 +207,7 @@ fn text(job: &Job, (alone, added): (Sample, Vec<Result<Sample, String>>)) -> Str
                     ours.as_ref().map_or_else(nothing, |ours| format!("{:.2}", value / of(ours)))
                 };
                 table.row(vec![
-                    contender.name.to_owned(),
+                    contender.name.clone(),
                     format!("{:.1}", sample.median()),
                     format!("{:.1}", sample.min()),
                     format!("{:.0} %", sample.spread_percent()),

@@ -9,7 +9,7 @@ use std::process::Command;
 use tapster_tests::lab::Scratch;
 use tapster_tests::workspace;
 
-use crate::live::BPFTRACE;
+use crate::peer::BPFTRACE;
 use crate::report::Report;
 use crate::table::{Table, count};
 use crate::tool::Run;

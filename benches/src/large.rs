@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use tapster_tests::workspace;
 
-use crate::live::BPFTRACE;
+use crate::peer::BPFTRACE;
 use crate::reference;
 use crate::report::Report;
 use crate::stats::Sample;

@@ -1,22 +1,18 @@
-//! Whole runs on this kernel, Tapster and Debian's bpftrace in turns.
+//! Whole runs on this kernel, Tapster and bpftrace in turns: Debian's own, and a newer one.
 //!
 //! In turns, because the machine's speed changes while it is measured: what slows one round slows both tools.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 
-use tapster_tests::lab::apt;
 use tapster_tests::workspace;
 
+use crate::peer::Peer;
 use crate::report::Report;
 use crate::skipped;
 use crate::stats::{Sample, ratios};
 use crate::table::{Table, aim, nothing};
 use crate::tool::{Cost, Run};
-
-/// Its program.
-pub const BPFTRACE: &str = "bpftrace";
 
 /// The slab job in bpftrace's language. `ready` is read from the ring after all probes are attached.
 const BPFTRACE_SLAB: &str = r#"BEGIN { printf("ready\n"); }
@@ -24,10 +20,11 @@ tracepoint:kmem:kmem_cache_alloc /str(args->name) == "dentry"/ { @[comm] = count
 
 /// The same job for both tools.
 struct Job {
-    block: &'static str,
+    /// Beside the machine's bpftrace, and beside the newer one.
+    block: [&'static str; 2],
     title: &'static str,
     ours: Run,
-    theirs: Run,
+    theirs: Option<Run>,
     aims: [Option<f64>; 3],
 }
 
@@ -42,63 +39,68 @@ pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
     if !is_root() {
         return skipped("the live kernel", "only root may trace it");
     }
-    let peer = bpftrace();
-    if let Err(error) = &peer {
-        skipped("bpftrace beside Tapster", error);
-    }
-    for job in jobs(tapster) {
-        match measure(&job, peer.is_ok(), rounds) {
-            Ok((ours, theirs)) => {
-                let peer = peer.as_deref().unwrap_or("nothing");
-                report.block(job.block, &text(&job, &ours, theirs.as_deref(), peer));
+    for (nth, peer) in [Peer::installed(), Peer::newest()].into_iter().enumerate() {
+        if let Err(error) = &peer {
+            skipped("bpftrace beside Tapster", error);
+            // What Tapster takes alone is measured once.
+            if nth > 0 {
+                continue;
             }
-            Err(error) => skipped(job.title, &error),
+        }
+        let peer = peer.ok();
+        for job in jobs(tapster, peer.as_ref()) {
+            match measure(&job, rounds) {
+                Ok((ours, theirs)) => {
+                    let name = peer.as_ref().map_or("nothing", |peer| &peer.version);
+                    report.block(job.block[nth], &text(&job, &ours, theirs.as_deref(), name));
+                }
+                Err(error) => skipped(job.title, &error),
+            }
         }
     }
 }
 
-fn jobs(tapster: &Path) -> [Job; 2] {
+fn jobs(tapster: &Path, peer: Option<&Peer>) -> [Job; 2] {
     let slab = workspace::root().join("scripts/slab.stp").display().to_string();
-    let bpftrace = Path::new(BPFTRACE);
+    let theirs = |arguments: &[&str], ready| peer.map(|peer| peer.run(arguments, ready));
     [
         Job {
-            block: "attach",
+            block: ["attach", "attach-newer"],
             title: "slab.stp dentry, from exec to attached",
             ours: Run::new(tapster, &["-v", &slab, "dentry"], Some("attached ")),
             // Into a pipe it would keep the line back.
-            theirs: Run::new(bpftrace, &["-B", "line", "-e", BPFTRACE_SLAB], Some("ready")),
+            theirs: theirs(&["-B", "line", "-e", BPFTRACE_SLAB], Some("ready")),
             aims: [None, Some(10.0), Some(12.0)],
         },
         Job {
-            block: "begin",
+            block: ["begin", "begin-newer"],
             title: "probe begin { exit() }, a whole run",
             ours: Run::new(tapster, &["-e", "probe begin { exit() }"], None),
-            theirs: Run::new(bpftrace, &["-e", "BEGIN { exit(); }"], None),
+            theirs: theirs(&["-e", "BEGIN { exit(); }"], None),
             aims: [Some(5.0), None, None],
         },
     ]
 }
 
 /// The costs of both, one a round; a first round, which fills the caches, does not count unless it is the only one.
-fn measure(job: &Job, has_peer: bool, rounds: usize) -> Result<(Vec<Cost>, Option<Vec<Cost>>), String> {
+fn measure(job: &Job, rounds: usize) -> Result<(Vec<Cost>, Option<Vec<Cost>>), String> {
     let warm_up = usize::from(rounds > 1);
     let (mut ours, mut theirs) = (vec![], vec![]);
-    let mut failed = !has_peer;
+    let mut peer = job.theirs.as_ref();
     for _ in 0..rounds + warm_up {
         ours.push(job.ours.measure()?);
-        if !failed {
-            match job.theirs.measure() {
-                Ok(cost) => theirs.push(cost),
-                Err(error) => {
-                    skipped(&format!("bpftrace's {}", job.title), &error);
-                    failed = true;
-                }
+        match peer.map(Run::measure) {
+            Some(Ok(cost)) => theirs.push(cost),
+            Some(Err(error)) => {
+                skipped(&format!("bpftrace's {}", job.title), &error);
+                peer = None;
             }
+            None => {}
         }
     }
     ours.drain(..warm_up);
     theirs.drain(..warm_up.min(theirs.len()));
-    Ok((ours, (!failed).then_some(theirs)))
+    Ok((ours, peer.map(|_| theirs)))
 }
 
 fn text(job: &Job, ours: &[Cost], theirs: Option<&[Cost]>, peer: &str) -> String {
@@ -126,20 +128,6 @@ fn figures(sample: Option<&Sample>) -> [String; 3] {
         || [nothing(), nothing(), nothing()],
         |s| [format!("{:.1}", s.median()), format!("{:.1}", s.min()), format!("{:.0} %", s.spread_percent())],
     )
-}
-
-/// The version of bpftrace, installed if need be.
-fn bpftrace() -> Result<String, String> {
-    version().or_else(|_| {
-        apt::install(&[BPFTRACE])?;
-        version()
-    })
-}
-
-fn version() -> Result<String, String> {
-    let output = Command::new(BPFTRACE).arg("--version").output().map_err(|e| format!("{BPFTRACE}: {e}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() { Ok(text) } else { Err(format!("{BPFTRACE} --version: {}", output.status)) }
 }
 
 /// Whether the files that the kernel makes for this process are root's.

@@ -20,6 +20,7 @@ mod flood;
 mod growth;
 mod large;
 mod live;
+mod peer;
 mod reference;
 mod report;
 mod size;

@@ -15,7 +15,7 @@ use tapster_tests::lab::qemu::{self, Options, Said};
 use tapster_tests::lab::{Scratch, session};
 use tapster_tests::workspace;
 
-use crate::live::BPFTRACE;
+use crate::peer::BPFTRACE;
 use crate::reference;
 use crate::report::Report;
 use crate::skipped;

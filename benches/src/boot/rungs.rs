@@ -1,7 +1,7 @@
 //! The ways to stand at a function: what a hit costs on each, and how long it takes to attach.
 
 use super::{Answer, Question, Run, calls};
-use crate::live::BPFTRACE;
+use crate::peer::BPFTRACE;
 use crate::table::{Table, count, nothing};
 
 /// A way to stand at getppid().

@@ -49,9 +49,22 @@ impl Suite {
         unpacked.map(drop)
     }
 
+    /// Downloads a package with all that it needs, as if nothing were installed here, and unpacks it all into `into`.
+    pub fn unpack_whole(&self, package: &str, into: &Path) -> Result<(), String> {
+        let (nothing, archives) = (self.folder.join("nothing-installed"), self.folder.join("cache/archives"));
+        fs::write(&nothing, "").map_err(|e| format!("{}: {e}", nothing.display()))?;
+        let status = format!("Dir::State::status={}", nothing.display());
+        let words = ["-o", &status, "--yes", "--no-install-recommends", "--download-only", "install", package];
+        self.run("apt-get", &words)?;
+        for file in packages_in(&archives) {
+            output(Command::new("dpkg").arg("-x").arg(&file).arg(into))?;
+            let _ = fs::remove_file(file);
+        }
+        Ok(())
+    }
+
     fn packages(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        entries.map(|e| e.path()).filter(|path| path.extension().is_some_and(|e| e == "deb")).collect()
+        packages_in(&self.folder)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
@@ -73,6 +86,11 @@ impl Suite {
         }
         output(command.args(arguments)).map_err(|e| format!("{}: {e}", self.name))
     }
+}
+
+fn packages_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|e| e.path()).filter(|path| path.extension().is_some_and(|e| e == "deb")).collect()
 }
 
 /// Installs these packages, which needs root.
