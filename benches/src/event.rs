@@ -44,12 +44,11 @@ struct Job {
 }
 
 /// Measures and reports.
-pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
+pub fn run(tapster: &Path, peers: Vec<Result<Peer, String>>, rounds: usize, report: &mut Report) {
     let hits = match hits(tapster) {
         Ok(hits) => hits,
         Err(error) => return report.skipped("what an event costs", &error),
     };
-    let peers = [Peer::installed(), Peer::newest()];
     for peer in &peers {
         peer.as_ref().inspect_err(|error| report.skipped("bpftrace beside Tapster", error)).ok();
     }

@@ -35,11 +35,11 @@ const QUANTITIES: [Quantity; 3] =
     [("wall, ms", |cost| cost.wall_ms), ("CPU, ms", |cost| cost.cpu_ms), ("peak memory, MB", |cost| cost.memory_mb)];
 
 /// Measures and prints.
-pub fn run(tapster: &Path, rounds: usize, report: &mut Report) {
+pub fn run(tapster: &Path, peers: Vec<Result<Peer, String>>, rounds: usize, report: &mut Report) {
     if !is_root() {
         return skipped("the live kernel", "only root may trace it");
     }
-    for (nth, peer) in [Peer::installed(), Peer::newest()].into_iter().enumerate() {
+    for (nth, peer) in peers.into_iter().enumerate() {
         if let Err(error) = &peer {
             skipped("bpftrace beside Tapster", error);
             // What Tapster takes alone is measured once.

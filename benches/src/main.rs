@@ -8,7 +8,7 @@
 //! be measured is said in a line `skipped: … because …`.
 //!
 //! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm`, `--growth` or
-//! `--boot` takes these parts only, `--quick` takes few rounds and boots nothing, `--write` renews the figures in
+//! `--boot` takes these parts only, `--quick` takes few rounds, boots nothing and downloads nothing, `--write` renews the figures in
 //! docs/performance.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
@@ -36,6 +36,7 @@ mod world;
 
 use std::process::ExitCode;
 
+use peer::Peer;
 use report::Report;
 use tapster_tests::workspace;
 
@@ -112,14 +113,14 @@ fn measure(request: &Request, report: &mut Report) {
     };
     let rounds = if request.quick { 1 } else { ROUNDS };
     if request.has(Part::Live) {
-        live::run(&tapster, rounds, report);
+        live::run(&tapster, Peer::all(request.quick), rounds, report);
         size::run(&tapster);
     }
     if request.has(Part::Bodies) {
         bodies::run(&tapster, report);
     }
     if request.has(Part::Events) {
-        event::run(&tapster, rounds, report);
+        event::run(&tapster, Peer::all(request.quick), rounds, report);
     }
     if request.has(Part::Large) {
         large::run(&tapster, request.quick, report);

@@ -27,8 +27,14 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// All there are, or why not; in a hurry the machine's own alone, as the newer one is 66 MB to download.
+    pub fn all(quick: bool) -> Vec<Result<Peer, String>> {
+        let newer = (!quick).then(Peer::newest);
+        [Peer::installed()].into_iter().chain(newer).collect()
+    }
+
     /// The machine's own, installed if need be.
-    pub fn installed() -> Result<Peer, String> {
+    fn installed() -> Result<Peer, String> {
         let own = || Peer::at(Path::new(BPFTRACE), vec![]);
         own().or_else(|_| {
             apt::install(&[BPFTRACE])?;
@@ -37,7 +43,7 @@ impl Peer {
     }
 
     /// The newest. It brings its own C library, and is started by that one's loader.
-    pub fn newest() -> Result<Peer, String> {
+    fn newest() -> Result<Peer, String> {
         let folder = lab::folder().join(BPFTRACE);
         if !folder.exists() {
             let scratch = folder.with_extension("new");
