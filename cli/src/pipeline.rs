@@ -30,7 +30,7 @@ use tapster_runtime::command::Command;
 use tapster_runtime::file::{OutputFile, Rotation};
 use tapster_runtime::privilege::Kept;
 use tapster_runtime::watch::Watcher;
-use tapster_runtime::{LoadError, Machine, Rejection, Session, host};
+use tapster_runtime::{LoadError, Machine, Refusal, Session, host};
 
 /// What ended a step early; it is said already.
 struct Failed;
@@ -272,16 +272,29 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
-    /// The image that relies on nothing the verifier has turned down; nothing where that would change nothing.
-    fn compile(&mut self, rejection: &Rejection, sources: &SourceMap) -> Option<Image> {
-        let before = self.choices.turned_down.len();
-        self.choices.turned_down.extend(rejection.places.iter().cloned());
-        if self.choices.turned_down.len() == before {
+    /// The image that does without what the kernel has refused; nothing where that would change nothing.
+    fn compile(&mut self, refusal: &Refusal, sources: &SourceMap) -> Option<Image> {
+        let known = |choices: &check::Options| choices.turned_down.len() + choices.refused.len();
+        let before = known(&self.choices);
+        let said = match refusal {
+            Refusal::Rejected(rejection) => {
+                self.choices.turned_down.extend(rejection.places.iter().cloned());
+                let (places, reason) = (rejection.places.join(", "), rejection.reason());
+                vec![format!("the arguments of {places} are copied: the verifier says, {reason}")]
+            }
+            Refusal::Places(places) => {
+                self.choices.refused.extend(places.iter().cloned());
+                places
+                    .iter()
+                    .map(|(place, why)| format!("{place} is refused ({why}): the next rung is tried"))
+                    .collect()
+            }
+        };
+        if known(&self.choices) == before {
             return None;
         }
         if self.verbose {
-            let (places, reason) = (rejection.places.join(", "), rejection.reason());
-            self.reporter.line(&format!("the arguments of {places} are copied: the verifier says, {reason}"));
+            said.iter().for_each(|line| self.reporter.line(line));
         }
         let mut checked = check(&self.scripts, self.machine, &self.choices).ok()?;
         let lowered = compile::lower_checked(&mut checked, &self.choices).ok()?;
@@ -306,6 +319,7 @@ fn run_image(
         err,
         progress: Box::new(move |stage| progress.stage(stage)),
         machine: options.machine,
+        attaches: options.goal == Goal::Run,
         watchers,
         kept: if options.creates_files() { Kept::NamesAndFiles } else { Kept::Names },
         verbose: options.verbose[Pass::Run.index()],
@@ -323,7 +337,7 @@ fn run_image(
     let failed = |error: LoadError| reporter.load(&error, &sources);
     let made = compiled(&image);
     reporter.progress.step("loading programs into the kernel");
-    let session = Session::load_or(image, session, &mut |rejection| again.compile(rejection, &sources));
+    let session = Session::load_or(image, session, &mut |refusal| again.compile(refusal, &sources));
     let session = session.map_err(failed)?;
     passes.done(|| format!("{made}, loaded"));
     if options.goal == Goal::Loaded {

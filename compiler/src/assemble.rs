@@ -57,6 +57,7 @@ pub fn assemble(
         }
     }
     image.btf = btf.to_bytes();
+    image.asks_kernel = native::asks_kernel(&user, &functions);
     image.native = native::compile(&user, &functions, host);
     image.handlers = user
         .iter()

@@ -394,6 +394,8 @@ pub enum ArgSource {
     Reach(Vec<u32>),
     /// What this CPU has counted of an event.
     Counter(Counted),
+    /// Whether the kernel's function goes back to code that lies in one of these ranges: from, to.
+    CalledFrom(Vec<(u64, u64)>),
     /// The slab cache of the object at that address, by the kfunc with this BTF id.
     CacheOf(Box<ArgSource>, TypeId),
 }

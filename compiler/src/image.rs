@@ -45,6 +45,8 @@ pub struct Image {
     pub max_string: u32,
     /// Their machine code.
     pub native: NativeCode,
+    /// It may ask for memory that is not the run's own, or for what only the kernel knows.
+    pub asks_kernel: bool,
     /// Patterns of regular expressions, checked by the compiler.
     pub regexes: Vec<Vec<u8>>,
     /// Statements a begin, end, error or timer handler may run, which nothing waits for.
@@ -292,6 +294,8 @@ pub enum Loss {
     StackFailed,
     /// Strings cut to MAXSTRINGLEN.
     StringTruncated,
+    /// Strings that lack what the kernel did not format.
+    FormatFailed,
     /// Records that found the event ring full, by program.
     EventsFull(usize),
     /// Events that came while the program was at another on that CPU, by program.

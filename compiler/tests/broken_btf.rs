@@ -2,23 +2,11 @@
 
 mod common;
 
-use common::world::{MODULE, Small};
+use common::world::{MODULE, Small, TYPED};
 use std::time::{Duration, Instant};
 use tapster_compiler::check::Options;
 use tapster_compiler::world::World;
 use tapster_lang::preprocess::Environment;
-
-const SCRIPT: &[u8] = b"function up(task) { return task->parent } \
-    function name(task) { return kernel_string(&task->comm) } \
-    probe kernel.trace(\"sched_switch\") { \
-        println($prev->pid, $prev->tgid, $next->comm[3], $next->comm[$next->pid], &$next->start_time, name(up($prev))) \
-        println($next$, $next$$, $$parms, $$vars$$, up($next)$, $next->parent[2]->parent$) \
-        println($prev->nothing) \
-    } \
-    probe kernel.function(\"vfs_read\") { println($task->parent->parent->pid, $$parms$, @cast($pos, \"task_struct\")$$) } \
-    probe module(\"gizmo\").function(\"gizmo_turn\") { println($gizmo->owner->pid, $gizmo->size, $$parms$) } \
-    probe kernel.trace(\"gizmo_turned\") { println($gizmo$, $gizmo->owner->comm[2]) } \
-    probe begin { println(@cast(1, \"kmem_cache\")->name$, &@cast(0, \"task_struct\")[1], @cast(1, \"int\")$) }";
 
 /// Blobs that are tried.
 const ROUNDS: usize = 6_000;
@@ -67,8 +55,7 @@ fn broken_types_are_survived() {
             };
             let start = Instant::now();
             // A member that is not there is asked for now and then.
-            let script = String::from_utf8(SCRIPT.to_vec()).expect("it is ASCII");
-            let script = if round % 8 == 0 { script } else { script.replace("println($prev->nothing)", "") };
+            let script = if round % 8 == 0 { TYPED.into() } else { TYPED.replace("println($prev->nothing)", "") };
             let (_, result) = common::image(script.as_bytes(), &Environment::default(), &world, &Options::default());
             if result.is_ok() {
                 compiled += 1

@@ -7,7 +7,7 @@
 mod common;
 
 use common::program::{Holding, SCRIPT};
-use common::world::{Bare, Small};
+use common::world::{Bare, MODULE, Small, TYPED};
 use std::sync::OnceLock;
 use tapster_compiler::check::Options;
 use tapster_compiler::emit;
@@ -53,6 +53,32 @@ pub fn check(text: &[u8]) {
 /// Compiles a script that asks for everything a program has, against a program that may be anything.
 pub fn program(bytes: &[u8]) {
     compile(SCRIPT.as_bytes(), &Holding { kernel: Small::new(), program: bytes.to_vec(), shared: None });
+}
+
+/// Compiles a script against a kernel whose types may be anything: the bytes themselves, or what they change in types
+/// that are good, a place, a byte there, and so on; then lists what there is.
+pub fn types(bytes: &[u8]) {
+    let good = Small::new();
+    let [kernel, module] = ["vmlinux", MODULE].map(|name| good.btf(name).unwrap_or_default());
+    let mut kernel_and_module = [kernel, module].concat();
+    if let [0x9f, 0xeb, ..] = bytes {
+        kernel_and_module.splice(..kernel.len(), bytes.iter().copied());
+    } else {
+        for [low, high, byte] in bytes.as_chunks::<3>().0 {
+            let at = usize::from(u16::from_le_bytes([*low, *high])) % kernel_and_module.len();
+            kernel_and_module[at] = *byte;
+        }
+    }
+    let module = kernel_and_module.split_off(kernel_and_module.len() - module.len());
+    let world = Small::with(kernel_and_module, module);
+    compile(TYPED.replace("println($prev->nothing)", "").as_bytes(), &world);
+    let args = arguments();
+    let mut sources = SourceMap::new();
+    let file = sources
+        .add_bytes("<input>", b"probe kernel.function(\"*\"), kernel.trace(\"*\"), module(\"*\").function(\"*\") {}");
+    if let Ok(parsed) = tapster_lang::parse::parse(file, &mut sources, &environment(&args), &Macros::default()) {
+        let _ = tapster_compiler::check::places(&[parsed.script], &world, &Options::default(), true);
+    }
 }
 
 fn compile(text: &[u8], world: &dyn World) {

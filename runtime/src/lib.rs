@@ -60,5 +60,5 @@ pub mod world;
 mod live;
 
 pub use load::{LoadError, Rejection};
-pub use session::{Options, Outcome, Session};
+pub use session::{Options, Outcome, Refusal, Session};
 pub use world::Machine;

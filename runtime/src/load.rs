@@ -52,9 +52,9 @@ pub enum LoadError {
     /// The verifier rejected a program: our bug.
     #[error(transparent)]
     Rejected(Box<Rejection>),
-    /// The kernel refused a program before looking at its instructions.
+    /// The kernel refused a program before looking at its instructions; other rungs may do instead of these.
     #[error("the kernel refuses a program for {probe} as {place} ({}): {cure}", errno_name(.source))]
-    Program { probe: String, place: String, cure: &'static str, source: io::Error },
+    Program { probe: String, place: String, rungs: Vec<String>, cure: &'static str, source: io::Error },
     /// Attaching.
     #[error("cannot attach {probe} as {place} ({}): {cure}", errno_name(.source))]
     Attach { probe: String, place: String, cure: &'static str, source: io::Error },
@@ -356,7 +356,10 @@ fn refused_program(program: &Program, refused: Refused) -> LoadError {
             Some(libc::ENOMEM) => "no memory for it, probe fewer places",
             _ => "another rung (--attach) may do",
         };
-        LoadError::Program { probe: program.probe.clone(), place, cure, source }
+        let of_program = [libc::E2BIG, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EINTR];
+        let is_of_place = !source.raw_os_error().is_some_and(|error| of_program.contains(&error));
+        let rungs = if is_of_place { program.attach.rungs() } else { Vec::new() };
+        LoadError::Program { probe: program.probe.clone(), place, rungs, cure, source }
     })
 }
 

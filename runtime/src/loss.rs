@@ -86,6 +86,9 @@ fn describe(image: &Image, loss: &Loss, count: u64) -> String {
         }
         Loss::StackFailed => format!("{count} stacks could not be taken by the kernel"),
         Loss::StringTruncated => format!("{count} strings were cut to MAXSTRINGLEN bytes"),
+        Loss::FormatFailed => {
+            format!("{count} strings lack what the kernel could not format, as it was at several others on that CPU")
+        }
         Loss::EventsFull(program) | Loss::Nested(program) => {
             let probe = image.programs.get(*program).map_or("?", |program| &program.probe);
             format!(

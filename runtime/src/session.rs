@@ -9,12 +9,12 @@
 //! ```
 //! Everything in the kernel hangs on descriptors that a stage owns: dropping it, or dying, leaves nothing behind.
 
-use crate::attach::{self, Attached};
+use crate::attach::Attached;
 use crate::command::{self, Command};
 use crate::event::{Control, Drained, Rings};
 use crate::feed::Feeds;
 use crate::footprint::footprint;
-use crate::load::{self, LoadError, Rejection};
+use crate::load::LoadError;
 use crate::loss::{self, Missed};
 use crate::output::Output;
 use crate::privilege::{self, Kept};
@@ -34,8 +34,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tapster_compiler::image::{Image, When};
 
+mod loading;
 mod options;
 
+use loading::Ready;
+pub use loading::{Again, Refusal};
 pub use options::{Options, Outcome, Stage};
 
 /// How long events gather after some have come.
@@ -95,29 +98,14 @@ impl Session {
         Session::load_or(image, options, &mut |_| None)
     }
 
-    /// The same; where the verifier rejects programs, `again` may know another image of the script.
-    pub fn load_or(
-        mut image: Image,
-        options: Options,
-        again: &mut dyn FnMut(&Rejection) -> Option<Image>,
-    ) -> Result<Session, LoadError> {
+    /// The same; where the kernel refuses programs, `again` may know another image of the script.
+    pub fn load_or(image: Image, options: Options, again: &mut Again) -> Result<Session, LoadError> {
         // What SystemTap's process is called: scripts pass over it by this name.
         process::rename(c"stapio");
         let signals = Signals::collect().map_err(|source| LoadError::Signals { source })?;
-        // A shell's limit is a thousand; what is missing the kernel says.
-        let _ = process::allow_files(load::descriptors(&image));
-        let loaded = loop {
-            match load::load(&image) {
-                Ok(loaded) => break loaded,
-                Err(LoadError::Rejected(rejection)) => match again(&rejection) {
-                    Some(other) => image = other,
-                    None => return Err(LoadError::Rejected(rejection)),
-                },
-                Err(error) => return Err(error),
-            }
-        };
-        let timing = if options.timing { Timing::start() } else { Ok(Timing::default()) };
-        let timing = timing.map_err(|source| LoadError::Timing { source })?;
+        let start = || if options.timing { Timing::start() } else { Ok(Timing::default()) };
+        let timing = start().map_err(|source| LoadError::Timing { source })?;
+        let Ready { image, loaded, attached } = loading::load(image, options.attaches, again)?;
         let rings = Rings::open(&image, &loaded.maps)?;
         let output = Output::new(options.out, options.err);
         let output = if options.machine { output.for_machines() } else { output };
@@ -130,7 +118,7 @@ impl Session {
             runner.count_time();
         }
         Ok(Session(Core {
-            attached: Attached::default(),
+            attached,
             programs,
             rings,
             runner,
@@ -173,6 +161,7 @@ impl Begun {
         if !core.runner.is_over() {
             core.runner.run.keep_time();
             core.attach()?;
+            core.let_go();
             core.settle()?;
             core.feeds = Feeds::open(&core.runner.run.image).map_err(|source| LoadError::Served { source })?;
             core.feeds.told().for_each(|file| core.runner.run.output.note(format_args!("serving {file}")));
@@ -194,6 +183,7 @@ impl Begun {
         core.runner.run.look_for_signals();
         if !core.runner.is_over() {
             core.runner.run.keep_time();
+            core.let_go();
             core.programs.iter().try_for_each(|program| bpf::run_once(program.as_fd()))?;
         }
         Ok(Running(self.0))
@@ -401,7 +391,7 @@ impl Core {
             done += places;
             progress(Stage::Attaching { done, all });
         };
-        self.attached = attach::attach(&run.image.programs, &self.programs, &mut told)?;
+        self.attached.others(&run.image.programs, &self.programs, &mut told)?;
         let skipped = self.attached.skipped();
         for (place, why) in skipped.iter().take(SKIPPED_SAID) {
             run.output.warn(format_args!("probe {place} was passed over: the kernel refuses it ({why})"));
@@ -412,9 +402,17 @@ impl Core {
         Ok(())
     }
 
+    /// Has handlers run that stood before the script had begun: it has.
+    fn let_go(&mut self) {
+        // Where nothing begins they run already, and may have ended the session.
+        if loading::begins(&self.runner.run.image) {
+            self.runner.run.let_go();
+        }
+    }
+
     /// Gives up what is not needed from here on.
     fn settle(&mut self) -> Result<(), LoadError> {
-        if self.kept != Kept::All && !self.runner.run.image.handlers.is_empty() {
+        if self.kept != Kept::All && self.runner.run.image.asks_kernel {
             self.runner.run.load_peek();
         }
         // Pipes that are served allow others one direction, and the session opens the other.

@@ -10,6 +10,7 @@ pub mod footprint;
 pub mod judge;
 pub mod kills;
 pub mod load;
+pub mod nested;
 pub mod oneliners;
 pub mod oom;
 pub mod order;
@@ -61,6 +62,17 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("scripts/slab_top_is_slabinfo", &[Fact::Live], scripts::slab_top),
     Scenario::once("scripts/memory_of_maps_is_told", &[Fact::Live], footprint::is_told),
     Scenario::once("process/files_of_other_roots", &[Fact::Live, Fact::Uprobe, Fact::Programs], roots::other_roots),
+    // It changes how the kernel schedules: guests alone may be asked to.
+    Scenario::once(
+        "process/calls_are_seen_or_missed",
+        &[Fact::Live, Fact::Uprobe, Fact::Programs, Fact::Small],
+        nested::at_uprobes,
+    ),
+    Scenario::once(
+        "points/strings_that_lack_something_are_told",
+        &[Fact::Live, Fact::Rung(Rung::Fentry)],
+        nested::in_formats,
+    ),
     Scenario::once("oom/of_a_cgroup_as_the_kernel_says", &[Fact::Live], oom::of_a_cgroup),
     Scenario::once("oom/of_the_machine_as_the_kernel_says", &[Fact::Live, Fact::Small], oom::of_the_machine),
     Scenario::once("oom/of_a_whole_group_as_the_kernel_says", &[Fact::Live, Fact::Small], kills::of_a_whole_group),

@@ -1,7 +1,7 @@
 //! What the steps of checking share.
 
 use crate::world::{Rung, World};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tapster_lang::{Diagnostic, Severity, Span};
 
 /// How many errors are worth reading; as many as the parser reports.
@@ -38,6 +38,8 @@ pub struct Options {
     /// Places, as `Attach::describe` calls them, whose programs the verifier has turned down: their arguments are copied,
     /// as it does not accept what BTF says of them, and their loops become functions.
     pub turned_down: BTreeSet<String>,
+    /// Places, likewise, that the kernel has refused late, with why: the next rung is tried there.
+    pub refused: BTreeMap<String, String>,
     /// Initial values of globals by name, `-G`; the last one of a name counts.
     pub globals: Vec<(String, String)>,
     /// Print at the end what is written and never read; off with `--no-global-var-display`.
@@ -70,6 +72,7 @@ impl Default for Options {
             own_pid: 0,
             attach: None,
             turned_down: BTreeSet::new(),
+            refused: BTreeMap::new(),
             globals: Vec::new(),
             display: true,
             elide: true,

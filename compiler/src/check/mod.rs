@@ -132,9 +132,23 @@ fn resolver<'a>(
 ) -> Resolver<'a> {
     let target = Target { pid: options.target, own_pid: options.own_pid, program: options.program.clone() };
     let (attach, max_sites) = (options.attach, options.max_sites as usize);
-    let (turned_down, listing) = (&options.turned_down, Listing::No);
+    let (turned_down, refused, listing) = (&options.turned_down, &options.refused, Listing::No);
     let (listed, served, counters, notes) = Default::default();
-    Resolver { world, btf, attach, turned_down, target, max_sites, listing, listed, strings, served, counters, notes }
+    Resolver {
+        world,
+        btf,
+        attach,
+        turned_down,
+        refused,
+        target,
+        max_sites,
+        listing,
+        listed,
+        strings,
+        served,
+        counters,
+        notes,
+    }
 }
 
 /// Does what [`check`] does behind names, to a program that has them and types already: tests make such programs.

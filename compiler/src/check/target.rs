@@ -403,9 +403,18 @@ pub fn read_only(e: &ast::Expr, guru: bool) -> Diagnostic {
         false => "write to target variable not permitted; need stap -g",
         true => "write to target variable cannot be done in eBPF",
     };
-    Diagnostic::error("check::read-only", message)
-        .label(e.span, "the kernel's memory and registers are read only")
-        .help("-g does not change that: eBPF programs cannot write what they trace")
+    let error = Diagnostic::error("check::read-only", message);
+    match &e.kind {
+        // SystemTap's name for what becomes of a packet.
+        ast::ExprKind::Target(name, _) if name.name.trim_start_matches('$') == "verdict" => {
+            error.label(e.span, "handlers give no verdicts").help(
+                "they look on, and every packet goes its way: drop packets with nft(8), and count here what it leaves",
+            )
+        }
+        _ => error
+            .label(e.span, "the kernel's memory and registers are read only")
+            .help("-g does not change that: eBPF programs cannot write what they trace"),
+    }
 }
 
 /// An access that a type does not have.

@@ -197,6 +197,19 @@ impl Attach {
         if more > 0 { format!("{text} and {more} more") } else { text }
     }
 
+    /// What each of its places is called alone, where others might stand in for it: functions of the kernel.
+    pub fn rungs(&self) -> Vec<String> {
+        let each = |of: &dyn Fn(Vec<String>) -> Attach| {
+            self.functions().iter().map(|function| of(vec![function.clone()]).describe()).collect()
+        };
+        match self {
+            Attach::Fentry { .. } => vec![self.describe()],
+            Attach::Kprobe { moment, .. } => each(&|functions| Attach::Kprobe { functions, moment: *moment }),
+            Attach::KprobeMulti { moment, .. } => each(&|functions| Attach::KprobeMulti { functions, moment: *moment }),
+            _ => Vec::new(),
+        }
+    }
+
     /// When it acts, where it stands at functions.
     pub fn moment(&self) -> Moment {
         match self {

@@ -8,7 +8,7 @@ use crate::hir::walk::{handler_mut, stmts_mut};
 use crate::hir::{
     ArgSource, Arith, ExprKind, Global, Handler, Modify, Place, Program, Shape, Slot, StmtKind, Target, Type, reach,
 };
-use crate::image::{self, Array, Counted, KeyKind, KeyPart, Loss, Map, MapKind, MapRole, Storage, Value};
+use crate::image::{self, Array, Attach, Counted, KeyKind, KeyPart, Loss, Map, MapKind, MapRole, Storage, Value, When};
 use crate::intrinsic::Op;
 use crate::regex::Pattern;
 use tapster_lang::ast::Literal;
@@ -23,6 +23,8 @@ pub struct Plan {
     pub globals: Vec<image::Global>,
     /// Whether more than one kernel handler writes a global: their programs may nest on one CPU.
     pub contended: Vec<bool>,
+    /// Programs may stand before the script has begun.
+    pub begins_late: bool,
     /// Loss counters.
     pub losses: Vec<Loss>,
     /// Bytes of the state block.
@@ -93,6 +95,7 @@ pub fn plan(program: &mut Program, options: &Options) -> Plan {
     plan.max_action = options.max_action;
     plan.max_action_interruptible = options.max_action_interruptible.unwrap_or(options.max_action.saturating_mul(10));
     plan.contended = program.globals.iter().map(|global| global.kernel_writers > 1).collect();
+    plan.begins_late = begins_late(program);
     plan.losses = losses(program, &needs);
     plan.state_size = state::loss(plan.losses.len() as u32);
     if needs.handlers {
@@ -196,6 +199,13 @@ impl Needs {
     }
 }
 
+/// Trampolines are put as programs are loaded, and what `begin` sets up is there for all handlers.
+fn begins_late(program: &Program) -> bool {
+    let is_any = |is: fn(&Place) -> bool| program.probes.iter().any(|probe| is(&probe.place));
+    is_any(|place| matches!(place, Place::User(When::Begin(_))))
+        && is_any(|place| matches!(place, Place::Kernel { attach: Attach::Fentry { .. }, .. }))
+}
+
 fn losses(program: &Program, needs: &Needs) -> Vec<Loss> {
     if !needs.handlers {
         return Vec::new();
@@ -205,7 +215,7 @@ fn losses(program: &Program, needs: &Needs) -> Vec<Loss> {
     if needs.stacks {
         losses.extend([Loss::StacksFull, Loss::StackTruncated, Loss::StackFailed]);
     }
-    losses.extend([Loss::StringsFull, Loss::StringTruncated]);
+    losses.extend([Loss::StringsFull, Loss::StringTruncated, Loss::FormatFailed]);
     if needs.events {
         losses.extend((0..program.probes.len()).map(Loss::EventsFull));
     }

@@ -5,7 +5,7 @@ pub mod code;
 use code::NativeCode;
 
 use crate::host::{HostFn, HostTable};
-use crate::lower::user::FUNCTION;
+use crate::lower::user::{FUNCTION, HOST};
 use crate::lower::{UserFunction, UserHandler};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
@@ -50,6 +50,17 @@ pub fn compile(handlers: &[UserHandler], functions: &[UserFunction], host: &Host
     module.finalize_definitions().expect("the memory for a few handlers can be had and made executable");
     let entries = ids.iter().map(|id| module.get_finalized_function(*id)).collect();
     NativeCode::new(module, entries)
+}
+
+/// Whether handlers may have the runtime look into the kernel. Facts of a handler are counted among it, though nearly all
+/// of them are known elsewhere.
+pub fn asks_kernel(handlers: &[UserHandler], functions: &[UserFunction]) -> bool {
+    const ASKING: [HostFn; 3] = [HostFn::read_number, HostFn::read_text, HostFn::fact];
+    let asks = |name: &UserExternalName| {
+        name.namespace == HOST && ASKING.iter().any(|function| *function as u32 == name.index)
+    };
+    let mut all = handlers.iter().map(|handler| &handler.func).chain(functions.iter().map(|function| &function.func));
+    all.any(|func| func.params.user_named_funcs().values().any(asks))
 }
 
 /// Makes a function of the script known: its number here, and the module's.

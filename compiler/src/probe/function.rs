@@ -2,6 +2,7 @@
 //!
 //! Names that kernels changed are translated by the rows of [`crate::kernel::renames`], and said in a note.
 
+use super::callee;
 use super::ladder::{self, Asked, Function, Ladder};
 use super::pattern::{self, is_pattern};
 use super::site::{Listing, Resolver, Site, Sites, text};
@@ -13,6 +14,7 @@ use crate::image::Attach;
 use crate::kernel::btf::{Btf, Kind, TypeId};
 use crate::kernel::renames::{self, COMPANIONS, CompanionRow, FUNCTIONS, STAND_INS, SUFFIXES, When};
 use crate::suggest::did_you_mean;
+use crate::world::Rung;
 use tapster_lang::ast::ProbePoint;
 use tapster_lang::{Diagnostic, Span};
 
@@ -30,18 +32,28 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     if let Some(sites) = source::functions(point, resolver) {
         return sites;
     }
+    if point.components.get(2).is_some_and(|part| part.name.name == "callee") {
+        return callee::resolve(point, resolver);
+    }
     let suffix = suffix::read(point, 2)?;
     let name = without_file(asked, resolver);
     let asked = Asked { name, suffix, registers: false, lenient: is_pattern(name), at };
-    let functions = match asked.lenient {
-        true => matching(&asked, resolver)?,
-        false => named(&asked, resolver)?,
-    };
+    let functions = meant(&asked, resolver)?;
     stand(&asked, &functions, resolver)
+}
+
+/// The functions that a name or a pattern stands for.
+pub fn meant(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagnostic> {
+    if asked.lenient { matching(asked, resolver) } else { named(asked, resolver) }
 }
 
 /// Stands at each function on the best rung.
 pub fn stand(asked: &Asked, functions: &[Function], resolver: &mut Resolver) -> Sites {
+    stand_by(asked, functions, None, resolver)
+}
+
+/// The same on the best of certain rungs.
+pub fn stand_by(asked: &Asked, functions: &[Function], rungs: Option<&[Rung]>, resolver: &mut Resolver) -> Sites {
     let btf = resolver.btf;
     if resolver.listing != Listing::No {
         let btf = btf.filter(|_| resolver.listing == Listing::Variables);
@@ -52,7 +64,11 @@ pub fn stand(asked: &Asked, functions: &[Function], resolver: &mut Resolver) -> 
     let mut sites: Vec<Site> = Vec::with_capacity(functions.len());
     let mut refused = Vec::new();
     for function in functions {
-        match ladder.stand(btf, function, resolver) {
+        let site = match rungs {
+            None => ladder.stand(btf, function, resolver),
+            Some(rungs) => ladder.stand_by(rungs, btf, function, resolver),
+        };
+        match site {
             Ok(site) => {
                 sites.extend(site);
                 if sites.len() > ONE_BY_ONE && is_single(sites.last()) && resolver.max_sites == DEFAULT_MOST {
@@ -236,6 +252,11 @@ pub fn too_many(pattern: &str, count: usize, most: usize, at: Span) -> Diagnosti
     Diagnostic::error("probe::too-many", format!("`{pattern}` stands for {count} places, more than {most}"))
         .label(at, "matches too much")
         .help(format!("make it narrower, or allow more with -D MAXPROBES={count}"))
+}
+
+pub fn too_many_callers(pattern: &str, count: usize, most: usize, at: Span) -> Diagnostic {
+    let message = format!("`{pattern}` stands for {count} functions, and each call is held against {most} at most");
+    Diagnostic::error("probe::too-many", message).label(at, "matches too much").help("make it narrower")
 }
 
 /// Whether a probe takes a kprobe of its own for each function.

@@ -42,6 +42,8 @@ pub struct Function {
     pub source: Option<String>,
     /// Where it is, where its name would not tell it from others.
     pub address: Option<u64>,
+    /// The function of the kernel that has to call it, as the script names that; all may where there is none.
+    pub caller: Option<Rc<str>>,
 }
 
 /// What all functions of one probe point have in common.
@@ -61,7 +63,7 @@ pub struct Asked<'a> {
 impl Function {
     /// A function of the core kernel.
     pub fn new(name: &str, btf_id: TypeId) -> Function {
-        Function { name: name.into(), module: None, btf_id, since: None, source: None, address: None }
+        Function { name: name.into(), module: None, btf_id, since: None, source: None, address: None, caller: None }
     }
 
     /// How the runtime finds it.
@@ -78,8 +80,10 @@ impl Asked<'_> {
     /// The point that stands at one of the functions, without what may follow.
     fn point(&self, function: &Function) -> String {
         let core = if self.registers { "kprobe" } else { "kernel" };
+        let own = function.source.as_ref().unwrap_or(&function.name);
         match &function.module {
-            None => format!("{core}.function(\"{}\")", function.source.as_ref().unwrap_or(&function.name)),
+            None if let Some(caller) = &function.caller => format!("{core}.function(\"{caller}\").callee(\"{own}\")"),
+            None => format!("{core}.function(\"{own}\")"),
             Some(module) if self.registers => format!("{core}.module(\"{module}\").function(\"{}\")", function.name),
             Some(module) => format!("module(\"{module}\").function(\"{}\")", function.name),
         }
@@ -135,6 +139,9 @@ impl<'a> Ladder<'a> {
                 return Ok(None);
             }
             match self.on_rung(btf, rung, function, resolver) {
+                Some((attach, _)) if let Some(said) = resolver.refused.get(&attach.describe()) => {
+                    why.push(format!("no {}: {said}", rung.name()));
+                }
                 Some((attach, context)) => {
                     let point = self.asked.point(function) + &self.asked.suffix.text;
                     let place = Place::Kernel { attach, why };

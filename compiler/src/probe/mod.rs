@@ -3,6 +3,7 @@
 //! A family is a file with one function, listed in [`FAMILIES`]. It answers with sites: where to stand and what a
 //! handler there can ask for. It asks the machine through [`World`]; attaching is the runtime's.
 
+mod callee;
 mod foreign;
 mod function;
 mod installed;

@@ -108,7 +108,9 @@ fn numbered(point: &ProbePoint, nth: usize, name: &'static str) -> Result<i64, D
 fn positive(part: &Component) -> Result<u64, Diagnostic> {
     match number(part) {
         Some(number @ 1..) => Ok(number as u64),
-        _ => Err(needs_number(part)),
+        Some(number) => Err(Diagnostic::error("probe::range", format!("`{}` goes from 1 on", part.name.name))
+            .label(part.name.span, format!("{number} is out of range"))),
+        None => Err(needs_number(part)),
     }
 }
 

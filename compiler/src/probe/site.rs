@@ -160,6 +160,8 @@ pub struct Resolver<'a> {
     pub attach: Option<Rung>,
     /// Places where the verifier may not accept what BTF says of the arguments.
     pub turned_down: &'a BTreeSet<String>,
+    /// Places that the kernel has refused late, with why.
+    pub refused: &'a BTreeMap<String, String>,
     /// What `process` without a name is.
     pub target: Target,
     /// `-D MAXPROBES`: places that one point may stand for.

@@ -30,7 +30,7 @@ pub fn read(point: &ProbePoint, nth: usize) -> Result<Suffix, Diagnostic> {
         name @ ("inline" | "label" | "callee" | "callees" | "statement") => {
             return Err(debuginfo(name, part.name.span));
         }
-        _ => return Err(mismatch(point, nth, ["call", "return", "exported", "inline"])),
+        _ => return Err(mismatch(point, nth, ["call", "return", "exported", "inline", "label", "callee"])),
     };
     no_more(point, nth + 1)?;
     Ok(suffix)

@@ -14,7 +14,7 @@ use crate::load::{LoadError, NO_SUCH_EVENTS};
 use crate::sys::{errno_name, link};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::thread;
+use std::{mem, thread};
 use tapster_compiler::image::{Attach, Moment, Program};
 
 /// What holds a program to a place, or to several that the kernel knows under one link.
@@ -36,6 +36,8 @@ impl Link {
 pub struct Attached {
     held: Vec<Vec<Link>>,
     places: usize,
+    /// Programs that the kernel refused so far, and why.
+    refused: Vec<(usize, io::Error)>,
     /// What the kernel refused and the session can do without: the place, and why.
     skipped: Vec<(String, String)>,
 }
@@ -132,26 +134,79 @@ impl Taken<'_> {
     }
 }
 
-/// Attaches all programs, and tells how many places they stand at as it goes on; on failure those already attached are
-/// detached.
-pub fn attach(programs: &[Program], loaded: &[OwnedFd], told: &mut dyn FnMut(usize)) -> Result<Attached, LoadError> {
-    let mut attached = Attached::default();
-    for (program, fd) in programs.iter().zip(loaded) {
-        let mut taken = Taken { lenient: program.lenient, links: Vec::new(), places: 0, refused: Vec::new(), told };
-        one(&program.attach, fd.as_fd(), &mut taken);
-        let Taken { links, places, mut refused, .. } = taken;
-        if !program.lenient && !refused.is_empty() {
-            return Err(failure(program, refused.swap_remove(0).1));
+impl Attached {
+    /// Attaches those at trampolines: no earlier does the kernel say whether a function can have another one.
+    pub(crate) fn trampolines(programs: &[Program], loaded: &[OwnedFd]) -> Attached {
+        let mut attached = Attached::default();
+        for (nth, (program, fd)) in programs.iter().zip(loaded).enumerate() {
+            let link = is_trampoline(program).then(|| fentry::attach(fd.as_fd()));
+            let links = match link {
+                Some(Ok(link)) => vec![link],
+                Some(Err(error)) => {
+                    attached.refused.push((nth, error));
+                    Vec::new()
+                }
+                None => Vec::new(),
+            };
+            attached.places += links.len();
+            attached.held.push(links);
         }
-        attached.places += places;
-        attached.held.push(links);
-        attached.skipped.extend(
-            refused
-                .into_iter()
-                .map(|(nth, error)| (program.sites.get(nth).unwrap_or(&program.probe).clone(), errno_name(&error))),
-        );
+        attached
     }
-    Ok(attached)
+
+    /// The places that the kernel refused so far, and why.
+    pub(crate) fn refused(&self, programs: &[Program]) -> Vec<(String, String)> {
+        let why = |(nth, error): &(usize, io::Error)| {
+            (programs[*nth].attach.describe(), format!("{} when attached", errno_name(error)))
+        };
+        self.refused.iter().map(why).collect()
+    }
+
+    /// Takes it as it is: what a pattern stands for is passed over, anything else is an error.
+    pub(crate) fn accept(&mut self, programs: &[Program]) -> Result<(), LoadError> {
+        for (nth, error) in mem::take(&mut self.refused) {
+            let program = &programs[nth];
+            if !program.lenient {
+                return Err(failure(program, error));
+            }
+            self.skipped.push((program.probe.clone(), errno_name(&error)));
+        }
+        Ok(())
+    }
+
+    /// Attaches all others, and tells how many places there are as it goes on; on failure all are detached.
+    pub(crate) fn others(
+        &mut self,
+        programs: &[Program],
+        loaded: &[OwnedFd],
+        told: &mut dyn FnMut(usize),
+    ) -> Result<(), LoadError> {
+        told(self.places);
+        self.held.resize_with(programs.len(), Vec::new);
+        for ((program, fd), held) in programs.iter().zip(loaded).zip(&mut self.held) {
+            if is_trampoline(program) {
+                continue;
+            }
+            let mut taken = Taken { lenient: program.lenient, links: Vec::new(), places: 0, refused: Vec::new(), told };
+            one(&program.attach, fd.as_fd(), &mut taken);
+            let Taken { links, places, mut refused, .. } = taken;
+            if !program.lenient && !refused.is_empty() {
+                return Err(failure(program, refused.swap_remove(0).1));
+            }
+            self.places += places;
+            *held = links;
+            self.skipped.extend(
+                refused
+                    .into_iter()
+                    .map(|(nth, error)| (program.sites.get(nth).unwrap_or(&program.probe).clone(), errno_name(&error))),
+            );
+        }
+        Ok(())
+    }
+}
+
+fn is_trampoline(program: &Program) -> bool {
+    matches!(program.attach, Attach::Fentry { .. })
 }
 
 fn failure(program: &Program, source: io::Error) -> LoadError {
@@ -161,7 +216,7 @@ fn failure(program: &Program, source: io::Error) -> LoadError {
 
 fn one(attach: &Attach, program: BorrowedFd<'_>, taken: &mut Taken) {
     match attach {
-        Attach::Fentry { .. } => taken.take(0, fentry::attach(program)),
+        Attach::Fentry { .. } => unreachable!("those stand already"),
         Attach::BtfTracepoint { .. } => taken.take(0, tracepoint::attach(program)),
         Attach::RawTracepoint { name } => taken.take(0, tracepoint::attach_raw(program, name)),
         Attach::Kprobe { functions, moment } => kprobe::attach(program, functions, *moment == Moment::Return, taken),
@@ -184,7 +239,9 @@ fn cure(attach: &Attach, error: &io::Error) -> &'static str {
         (Attach::Kprobe { .. } | Attach::KprobeMulti { .. }, Some(libc::EADDRNOTAVAIL | libc::ESRCH)) => {
             "the name stands for more than one function, or for none that can be probed"
         }
-        (Attach::Fentry { .. }, Some(libc::EBUSY)) => "something else has patched this function",
+        (Attach::Fentry { .. }, Some(libc::EBUSY)) => {
+            "it has no room for a trampoline, or something else has patched it"
+        }
         (Attach::Fentry { .. }, Some(libc::E2BIG)) => "too many programs stand at this function",
         (Attach::Perf(_), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV | libc::EINVAL)) => NO_SUCH_EVENTS,
         (Attach::Breakpoint { .. }, Some(libc::ENOENT)) => "the kernel has no such symbol, or hides its address",

@@ -137,6 +137,12 @@ impl Run {
         let _ = self.state.write(tapster_runtime_ebpf::state::WALL, &process::ahead().to_ne_bytes());
     }
 
+    /// Has the kernel's handlers run that were held back.
+    pub fn let_go(&mut self) {
+        // A block without room for it belongs to a script without such handlers.
+        let _ = self.state.write(tapster_runtime_ebpf::state::STOPPING, &0_u64.to_ne_bytes());
+    }
+
     /// Whether a handler's condition holds; one without always does.
     pub fn condition_holds(&self, handler: usize) -> bool {
         self.image.handlers[handler].condition.is_none_or(|offset| self.state.read(offset) != 0)

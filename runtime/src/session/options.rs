@@ -37,6 +37,8 @@ pub struct Options {
     pub errors_max: u32,
     /// Run-time errors are only counted: none is said, none ends the run (`--suppress-handler-errors`).
     pub suppress_errors: bool,
+    /// Programs are attached; otherwise they are loaded alone.
+    pub attaches: bool,
     /// What `target()` gives.
     pub target: i64,
     /// The program to run as soon as everything is attached; its end is the session's.
@@ -70,6 +72,7 @@ impl Default for Options {
             timeout: None,
             errors_max: 0,
             suppress_errors: false,
+            attaches: true,
             target: 0,
             command: None,
             started: Instant::now(),

@@ -17,9 +17,10 @@ impl Kernel<'_> {
         }
     }
 
-    /// Leaves at once where the session is over: its end takes a moment to reach every CPU.
+    /// Leaves at once where the session is over: its end takes a moment to reach every CPU. And where the script has not
+    /// begun, as some handlers stand before that.
     fn enter_session(&mut self, code: &mut Code) {
-        if self.plan.map(MapRole::Control).is_none() {
+        if self.plan.map(MapRole::Control).is_none() && !self.plan.begins_late {
             return;
         }
         let place = self.state(code, state::STOPPING);

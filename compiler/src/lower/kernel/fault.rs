@@ -5,8 +5,8 @@ use crate::hir::GlobalId;
 use crate::image::MapRole;
 use crate::lower::code::{Addr, Catch, Code};
 use crate::lower::target::{Raise, Target, Text};
-use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{Block, Value};
+use cranelift_codegen::ir::types::{I8, I64};
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use tapster_lang::Span;
 use tapster_runtime_ebpf::record::{ERROR_SIZE, ERROR_TEXT_MAX, Fault, HEADER, KIND, Kind, TIME};
 use tapster_runtime_ebpf::state;
@@ -60,7 +60,10 @@ impl Kernel<'_> {
         let format = self.constant(code, format.as_bytes());
         let (to, room) = (code.pointer(to), code.k(i64::from(self.room(size))));
         let (data, bytes) = (code.pointer(data), code.k(8));
-        self.helper(code, helper::SNPRINTF, &[to, room, format, data, bytes]);
+        // Where it fails it writes nothing: an empty message stands there.
+        let nul = code.b.ins().iconst(I8, 0);
+        code.store(nul, Addr::at(to));
+        self.kernel_format(code, &[to, room, format, data, bytes]);
         code.release(mark);
     }
 

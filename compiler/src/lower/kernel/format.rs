@@ -4,9 +4,10 @@
 
 use super::join::Tail;
 use super::{Kernel, helper, namespace};
-use crate::image::{Conversion, Format, Measure, Piece};
+use crate::image::{Conversion, Format, Loss, Measure, Piece};
 use crate::lower::code::{Addr, Base, Code};
 use crate::lower::target::{PrintArg, Text};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
@@ -83,12 +84,26 @@ impl Kernel<'_> {
         code.store(nul, Addr::at(at));
         let format = self.constant(code, &format);
         let (data, bytes) = (code.pointer(data), code.k(8 * values.len() as i64));
-        let printed = self.helper(code, helper::SNPRINTF, &[at, room, format, data, bytes]);
+        let printed = self.kernel_format(code, &[at, room, format, data, bytes]);
         let one = code.k(1);
         let printed = code.b.ins().smax(printed, one);
         let printed = code.b.ins().umin(printed, room);
         let length = code.b.ins().iadd(before, printed);
         self.note_length(to, length);
+    }
+
+    /// Has the kernel format. It keeps memory for three at a time on each CPU, and formats nothing for a fourth: events may
+    /// come in the midst of another's, and tasks be preempted.
+    pub(super) fn kernel_format(&mut self, code: &mut Code, args: &[Value]) -> Value {
+        let printed = self.helper(code, helper::SNPRINTF, args);
+        let (failed, on) = (code.block(), code.block());
+        code.branch_if(IntCC::SignedLessThan, printed, 0, failed, on);
+        code.to(failed);
+        code.cold(failed);
+        self.lose(code, &Loss::FormatFailed);
+        code.jump(on, &[]);
+        code.to(on);
+        printed
     }
 
     fn print_value(&mut self, code: &mut Code, arg: &PrintArg) -> Value {

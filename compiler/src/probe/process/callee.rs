@@ -8,7 +8,7 @@ use super::register;
 use super::value::Value;
 use super::who::both;
 use crate::hir::{Arith, Compare, Expr, ExprKind, Type};
-use crate::probe::function::too_many;
+use crate::probe::function::too_many_callers;
 use crate::probe::site::{Resolver, Site, Sites, mismatch, no_more, text};
 use tapster_lang::ast::ProbePoint;
 use tapster_lang::{Diagnostic, Span};
@@ -38,7 +38,7 @@ pub fn resolve<'a>(binary: &Binary<'a>, point: &ProbePoint, nth: usize, resolver
     };
     let (functions, callers) = (named(&asked)?, named(&by)?);
     if callers.len() > CALLERS_MAX {
-        return Err(too_many(caller, callers.len(), CALLERS_MAX, caller_at));
+        return Err(too_many_callers(caller, callers.len(), CALLERS_MAX, caller_at));
     }
     resolver.limit(wanted, functions.len(), at)?;
     let mut variables = resolver.btf.map(|btf| Types::new(&debug, btf));
