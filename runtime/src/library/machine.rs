@@ -37,8 +37,8 @@ pub fn ticks_per_second() -> i64 {
 
 /// A load average without its fraction.
 pub fn load_average(index: i64) -> Result<i64, Refusal> {
-    let out_of_bounds = || Refusal::from("loadavg index out of bounds");
-    let index = usize::try_from(index).ok().filter(|index| *index < 3).ok_or_else(out_of_bounds)?;
+    let unknown = || Refusal::from(format!("Invalid loadavg index {index} specified."));
+    let index = usize::try_from(index).ok().filter(|index| *index < 3).ok_or_else(unknown)?;
     let averages = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let average = averages.split_whitespace().nth(index).and_then(|average| average.split('.').next());
     Ok(average.and_then(|whole| whole.parse().ok()).unwrap_or(0))
@@ -65,7 +65,8 @@ pub fn write_trace(text: &[u8]) -> Result<(), Refusal> {
 
 /// Writes a line into the kernel's log.
 pub fn write_log(level: i64, text: &[u8]) -> Result<(), Refusal> {
-    let line = [format!("<{}>", level.clamp(0, 7)).as_bytes(), text].concat();
+    // Without an end the kernel keeps a line to itself, as somebody might go on with it.
+    let line = [format!("<{}>", level.clamp(0, 7)).as_bytes(), text, b"\n"].concat();
     append("/dev/kmsg", &line).map_err(|error| format!("printk: {error}").into())
 }
 
