@@ -58,9 +58,10 @@ pub fn environment(pid: i64, name: &[u8]) -> Vec<u8> {
 
 /// Writes a line into the kernel's trace buffer.
 pub fn write_trace(text: &[u8]) -> Result<(), Refusal> {
-    let places = ["/sys/kernel/tracing/trace_marker", "/sys/kernel/debug/tracing/trace_marker"];
-    let written = places.map(|place| append(place, text));
-    written.into_iter().reduce(Result::or).unwrap_or(Ok(())).map_err(|error| format!("ftrace: {error}").into())
+    // Both may be there, and are the same.
+    let written = append("/sys/kernel/tracing/trace_marker", text)
+        .or_else(|_| append("/sys/kernel/debug/tracing/trace_marker", text));
+    written.map_err(|error| format!("ftrace: {error}").into())
 }
 
 /// Writes a line into the kernel's log.
