@@ -237,6 +237,10 @@ macro_rules! library_functions {
             __event_set(text);
             /// Adds to it.
             __event_add(text);
+            /// A number that was read before, or the error that its reading was.
+            __number_or_error(number, message);
+            /// A string, likewise.
+            __text_or_error(text, message);
             /// Writes a line into the kernel's trace buffer.
             ftrace(text);
             /// Writes a line into the kernel's log.

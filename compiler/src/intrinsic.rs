@@ -104,6 +104,8 @@ pub enum Known {
     Target,
     /// `stp_pid()`: this process.
     OwnPid,
+    /// `__own_uid()`: who runs this process.
+    OwnUid,
     /// `is_return()`: whether the handler stands at the return of a function.
     IsReturn,
     /// `returnval()`: what the function gives back, as a number.

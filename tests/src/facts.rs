@@ -28,6 +28,8 @@ pub enum Fact {
     Objdump,
     /// A terminal without a person.
     Tmux,
+    /// SystemTap's own library.
+    SystemTap,
     /// The C programs of `tests/programs`, compiled.
     Programs,
     /// The modules of the lab, loaded.
@@ -70,13 +72,14 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 9] = [
+    const PLAIN: [(&str, Fact); 10] = [
         ("live", Fact::Live),
         ("root", Fact::Root),
         ("tp_btf", Fact::TpBtf),
         ("uprobe", Fact::Uprobe),
         ("objdump", Fact::Objdump),
         ("tmux", Fact::Tmux),
+        ("systemtap", Fact::SystemTap),
         ("programs", Fact::Programs),
         ("modules", Fact::Modules),
         ("small", Fact::Small),
@@ -103,13 +106,14 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 13] = [
+        let checks: [(Fact, Check); 14] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
             (Fact::Uprobe, || exists("/sys/bus/event_source/devices/uprobe", "no uprobes on this kernel")),
             (Fact::Objdump, || exists(OBJDUMP, "llvm-objdump is not installed")),
             (Fact::Tmux, || exists(TMUX, "tmux is not installed")),
+            (Fact::SystemTap, || exists(SYSTEMTAP, "SystemTap's library is not installed")),
             (Fact::Programs, programs),
             (Fact::Modules, || exists("/sys/kernel/config/nullb", "the module null_blk is not loaded")),
             (Fact::Small, small),
@@ -140,6 +144,8 @@ impl Facts {
 
 /// A terminal without a person.
 pub const TMUX: &str = "/usr/bin/tmux";
+/// SystemTap's library, of Debian's package `systemtap-common`.
+pub const SYSTEMTAP: &str = "/usr/share/systemtap/tapset";
 /// LLVM's disassembler.
 pub const OBJDUMP: &str = "/usr/bin/llvm-objdump";
 

@@ -7,6 +7,7 @@ pub mod disassembly;
 pub mod disk;
 pub mod ending;
 pub mod footprint;
+pub mod foreign;
 pub mod judge;
 pub mod kills;
 pub mod load;
@@ -61,6 +62,8 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("scripts/all_of_them_compile", &[Fact::Live], scripts::all_compile),
     Scenario::once("scripts/slab_top_is_slabinfo", &[Fact::Live], scripts::slab_top),
     Scenario::once("scripts/memory_of_maps_is_told", &[Fact::Live], footprint::is_told),
+    Scenario::once("run/bytes_stay_as_they_are", &[Fact::Live], foreign::bytes_stay),
+    Scenario::once("run/functions_of_systemtap_do_the_same", &[Fact::SystemTap], foreign::functions_of_systemtap),
     Scenario::once("process/files_of_other_roots", &[Fact::Live, Fact::Uprobe, Fact::Programs], roots::other_roots),
     // It changes how the kernel schedules: guests alone may be asked to.
     Scenario::once(

@@ -4,6 +4,7 @@
 //! one line each, `path:line: what, because why`; silence is consent.
 
 pub mod diagnostics;
+pub mod functions;
 pub mod imports;
 pub mod licences;
 pub mod scripts;
@@ -26,6 +27,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("modules_begin_with_what_they_are_for", text::module_docs),
     ("diagnostics_are_explained", diagnostics::explained),
     ("diagnostics_are_tested", diagnostics::tested),
+    ("functions_are_called_by_tests", functions::called),
     ("scripts_introduce_themselves", scripts::headers),
     ("the_page_of_scripts_is_current", scripts::page),
     ("licences_are_permissive", licences::permissive),

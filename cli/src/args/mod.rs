@@ -10,6 +10,7 @@ use clap::{CommandFactory, FromArgMatches};
 use line::{Attach, Color, CommandLine, Emit, Look, Writing};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -259,6 +260,8 @@ fn options(line: CommandLine, mut idle: Vec<String>, as_stap: bool) -> Result<Op
             skip_badvars: line.skip_badvars,
             target: line.target.as_deref().map_or(Ok(0), process)?,
             own_pid: i64::from(std::process::id()),
+            // A process's folder belongs to its effective user.
+            own_uid: std::fs::metadata("/proc/self").map_or(0, |folder| MetadataExt::uid(&folder).into()),
             ..check::Options::default()
         },
         command: line.command.as_deref().map(command::CommandLine::parse),

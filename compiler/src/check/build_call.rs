@@ -68,6 +68,7 @@ impl Builder<'_, '_> {
         Some(match known {
             Known::Target => Expr::long(self.cx.options.target, span),
             Known::OwnPid => Expr::long(self.cx.options.own_pid, span),
+            Known::OwnUid => Expr::long(self.cx.options.own_uid, span),
             Known::ModuleName => Expr::text(b"tapster".to_vec(), span),
             Known::IsReturn | Known::ReturnValue if self.site.is_none() => {
                 return self.refuse(unsupported("is_return() and returnval() in functions", span));

@@ -33,6 +33,8 @@ pub struct Options {
     pub program: Option<String>,
     /// What `stp_pid()` gives.
     pub own_pid: i64,
+    /// The user id that Tapster runs with.
+    pub own_uid: i64,
     /// The only rung to take.
     pub attach: Option<Rung>,
     /// Places, as `Attach::describe` calls them, whose programs the verifier has turned down: their arguments are copied,
@@ -70,6 +72,7 @@ impl Default for Options {
             target: 0,
             program: None,
             own_pid: 0,
+            own_uid: 0,
             attach: None,
             turned_down: BTreeSet::new(),
             refused: BTreeMap::new(),

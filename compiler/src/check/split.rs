@@ -6,6 +6,7 @@
 
 mod ahead;
 mod early;
+mod guarded;
 
 use super::added;
 use super::context::Context;
@@ -81,6 +82,10 @@ struct Needs {
     kernel: Option<Refusal>,
     /// Whether it reads memory, or what else a kernel probe stopped at.
     reads: bool,
+    /// Whether it may raise an error, but for what it catches itself.
+    fails: bool,
+    /// Whether it goes round in loops.
+    loops: bool,
     /// Whether it mentions globals.
     globals: bool,
     /// Expressions.
@@ -98,6 +103,8 @@ fn functions(program: &mut Program, max: u32) -> Vec<Needs> {
             user: refusals(program, &mut handler, max, true).into_iter().next(),
             kernel: refusals(program, &mut handler, max, false).into_iter().next(),
             reads: ahead::reads(&mut handler),
+            fails: program.functions[id].recursive || guarded::fails(&handler),
+            loops: guarded::loops(&mut handler),
             globals: ahead::mentions_globals(&mut handler),
             ..Needs::default()
         };
@@ -122,9 +129,11 @@ fn with_callees(program: &mut Program, own: &[Needs]) -> Vec<Needs> {
                 needs.user = needs.user.or_else(|| part.user.clone());
                 needs.kernel = needs.kernel.or_else(|| part.kernel.clone());
                 needs.reads |= part.reads;
+                needs.loops |= part.loops;
                 needs.globals |= part.globals;
                 needs.nesting = needs.nesting.max(part.nesting);
             }
+            needs.fails |= own[*id].fails || guarded::fails_in(&program.functions[*id].handler, program, &all);
             let mut handler = core::mem::take(&mut program.functions[*id].handler);
             needs.size = needs.size.saturating_add(size(&mut handler.body, program, &all));
             program.functions[*id].handler = handler;

@@ -320,6 +320,7 @@ pub const INTRINSICS: &[Intrinsic] = &[
     known("is_return", N, Known::IsReturn, "1 at the return of a function, 0 elsewhere."),
     known("returnval", N, Known::ReturnValue, "What the function that returns here gives, as a number of 64 bits."),
     known("stp_pid", N, Known::OwnPid, "The process id of the tracer itself."),
+    known("__own_uid", N, Known::OwnUid, "The user id that the tracer runs with."),
     known("module_name", S, Known::ModuleName, "The name of the running script's module; always `tapster`."),
     point("pp", Point::Resolved, "The probe point that the handler runs at, with wildcards and aliases resolved."),
     point(
@@ -441,6 +442,14 @@ pub const INTRINSICS: &[Intrinsic] = &[
     library(LibraryFn::__event_text, &[], S, false, "What came on standard input, or was written to a file."),
     library(LibraryFn::__event_set, &[S], Type::Unknown, true, "Sets what a reader of a file gets."),
     library(LibraryFn::__event_add, &[S], Type::Unknown, true, "Adds to what a reader of a file gets."),
+    library(
+        LibraryFn::__number_or_error,
+        &[N, S],
+        N,
+        true,
+        "A number that was read, or the error that its reading was.",
+    ),
+    library(LibraryFn::__text_or_error, &[S, S], S, true, "A string that was read, or the error that its reading was."),
     library(LibraryFn::ftrace, &[S], Type::Unknown, true, "Writes a line into the kernel's trace buffer."),
     library(
         LibraryFn::printk,

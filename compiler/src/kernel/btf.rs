@@ -3,6 +3,7 @@
 //! A script names a handful of types among 140,000, so nothing is parsed ahead: one pass notes where each type starts,
 //! and names are compared in place. Types are followed by their ids. Writing BTF is `bpf::btf_writer`'s.
 
+mod index;
 mod names;
 mod parts;
 mod split;
@@ -96,6 +97,10 @@ pub struct Btf<'a> {
     asked: Cell<u32>,
     /// The offset of each type, once many were asked for.
     offsets: OnceCell<Vec<u32>>,
+    /// Passes that were made for names, up to [`index::PASSES`].
+    passes: Cell<u32>,
+    /// The types by their names, once that many were made.
+    index: OnceCell<index::Index>,
     /// What was looked for, and what came of it.
     known: RefCell<HashMap<(Kind, String), Option<TypeId>>>,
 }
@@ -187,6 +192,8 @@ impl<'a> Btf<'a> {
             milestones,
             asked: Cell::new(0),
             offsets: OnceCell::new(),
+            passes: Cell::new(0),
+            index: OnceCell::new(),
             known: RefCell::default(),
         })
     }
@@ -211,6 +218,11 @@ impl<'a> Btf<'a> {
     }
 
     fn look_for(&self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
+        if self.passes.get() == index::PASSES {
+            let index = self.index.get_or_init(|| index::Index::of(self));
+            return wanted.iter().map(|(kind, name)| index.find(self, *kind, name)).collect();
+        }
+        self.passes.set(self.passes.get() + 1);
         let mut found = vec![None; wanted.len()];
         let kinds = wanted.iter().fold(0_u32, |kinds, (kind, _)| kinds | 1 << *kind as u32);
         // Nearly all names differ in their first four bytes; a shorter one has its NUL among them.
@@ -370,6 +382,12 @@ impl<'a> Btf<'a> {
     fn name_is(&self, offset: u32, name: &[u8]) -> bool {
         let text = self.data.get(self.strings + offset as usize..).unwrap_or_default();
         text.len() > name.len() && text[name.len()] == 0 && &text[..name.len()] == name
+    }
+
+    /// The bytes of a name.
+    fn bytes(&self, offset: u32) -> impl Iterator<Item = u8> + '_ {
+        let text = self.data.get(self.strings + offset as usize..).unwrap_or_default();
+        text.iter().copied().take_while(|byte| *byte != 0)
     }
 
     fn string(&'a self, offset: u32) -> &'a str {

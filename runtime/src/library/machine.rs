@@ -37,8 +37,8 @@ pub fn ticks_per_second() -> i64 {
 
 /// A load average without its fraction.
 pub fn load_average(index: i64) -> Result<i64, Refusal> {
-    let out_of_bounds = || Refusal::from("loadavg index out of bounds");
-    let index = usize::try_from(index).ok().filter(|index| *index < 3).ok_or_else(out_of_bounds)?;
+    let unknown = || Refusal::from(format!("Invalid loadavg index {index} specified."));
+    let index = usize::try_from(index).ok().filter(|index| *index < 3).ok_or_else(unknown)?;
     let averages = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let average = averages.split_whitespace().nth(index).and_then(|average| average.split('.').next());
     Ok(average.and_then(|whole| whole.parse().ok()).unwrap_or(0))
@@ -58,14 +58,16 @@ pub fn environment(pid: i64, name: &[u8]) -> Vec<u8> {
 
 /// Writes a line into the kernel's trace buffer.
 pub fn write_trace(text: &[u8]) -> Result<(), Refusal> {
-    let places = ["/sys/kernel/tracing/trace_marker", "/sys/kernel/debug/tracing/trace_marker"];
-    let written = places.map(|place| append(place, text));
-    written.into_iter().reduce(Result::or).unwrap_or(Ok(())).map_err(|error| format!("ftrace: {error}").into())
+    // Both may be there, and are the same.
+    let written = append("/sys/kernel/tracing/trace_marker", text)
+        .or_else(|_| append("/sys/kernel/debug/tracing/trace_marker", text));
+    written.map_err(|error| format!("ftrace: {error}").into())
 }
 
 /// Writes a line into the kernel's log.
 pub fn write_log(level: i64, text: &[u8]) -> Result<(), Refusal> {
-    let line = [format!("<{}>", level.clamp(0, 7)).as_bytes(), text].concat();
+    // Without an end the kernel keeps a line to itself, as somebody might go on with it.
+    let line = [format!("<{}>", level.clamp(0, 7)).as_bytes(), text, b"\n"].concat();
     append("/dev/kmsg", &line).map_err(|error| format!("printk: {error}").into())
 }
 

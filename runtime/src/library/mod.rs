@@ -133,6 +133,14 @@ pub fn call<'a>(
             run.event_text.extend_from_slice(args.text(0));
             Nothing
         }
+        LibraryFn::__number_or_error => {
+            read_before(args.text(1))?;
+            Long(args.long(0))
+        }
+        LibraryFn::__text_or_error => {
+            read_before(args.text(1))?;
+            text(args.text(0))
+        }
         LibraryFn::ftrace => {
             machine::write_trace(args.text(0))?;
             Nothing
@@ -146,4 +154,9 @@ pub fn call<'a>(
             Nothing
         }
     })
+}
+
+/// Raises what a read failed with, if it did.
+fn read_before(message: &[u8]) -> Result<(), Refusal> {
+    if message.is_empty() { Ok(()) } else { Err(String::from_utf8_lossy(message).into_owned().into()) }
 }

@@ -123,7 +123,7 @@ pub fn standard_image(job: &str, kernel: &Kernel, tapster: &Path) -> std::io::Re
     let mut image = Image::new(job)?;
     kernel.modules.iter().try_for_each(|module| image.module(module))?;
     image.program(tapster, "tapster")?;
-    for helper in ["guest", "storm", "counter", "caller", "talker", "leak", "eat", "contend"] {
+    for helper in ["guest", "storm", "counter", "caller", "talker", "oddity", "leak", "eat", "contend"] {
         image.program(&workspace::binaries().join(helper), helper)?;
     }
     workspace::programs().map_err(std::io::Error::other)?;

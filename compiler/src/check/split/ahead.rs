@@ -4,9 +4,10 @@
 //! are read before and travel as variables. A function that reads and needs user space as well is written out there, so
 //! that the two parts come apart.
 
-use super::{Needs, Splitter, calls};
+use super::{Needs, Splitter, calls, guarded};
 use crate::check::refine::same;
 use crate::check::shape::Scope;
+use crate::hir::types::{Shape, Type};
 use crate::hir::walk::{expr_mut, handler_mut, stmt_mut, stmts_mut};
 use crate::hir::{Expr, ExprKind, Function, Handler, Local, LocalId, Program, Slot, Stmt, StmtKind, Target, reach};
 use crate::intrinsic::{Intrinsic, Op, Point, Sides};
@@ -64,37 +65,62 @@ fn is_reading_call(e: &Expr, program: &Program, functions: &[Needs]) -> bool {
     reads && pure
 }
 
+/// What is read for the rest of a handler.
+struct Captured {
+    read: Expr,
+    /// The variable that it is read into.
+    value: LocalId,
+    /// The variable that the error is kept in, where it is not raised at once.
+    message: Option<LocalId>,
+}
+
+impl Captured {
+    /// The statement that reads it.
+    fn read(self) -> Stmt {
+        let read = assignment(self.value, self.read);
+        match self.message {
+            Some(message) => guarded::caught(read, message),
+            None => read,
+        }
+    }
+}
+
 impl Splitter<'_> {
     /// Replaces what the body reads of the kernel by variables; gives the assignments that fill them.
     pub(super) fn read_ahead(&mut self, body: &mut [Stmt]) -> Vec<Stmt> {
         let fixed = Fixed::of(body);
-        let mut ahead: Vec<(Expr, LocalId)> = Vec::new();
+        let mut ahead: Vec<Captured> = Vec::new();
         let locals = &mut self.locals;
         let program = &*self.program;
         let shared = !program.probes[self.probe].sites.is_empty();
         let Program { globals, functions, formats, .. } = program;
         let max = self.max;
-        let calls_ahead = |e: &Expr| is_reading_call(e, program, self.functions);
-        for stmt in body {
-            stmt_mut(stmt, &mut |e| {
-                if !(is_read(&e.kind) || shared && of_the_place(&e.kind) || calls_ahead(e))
-                    || !fixed.holds(e, &calls_ahead)
-                {
-                    return;
-                }
-                let known = ahead.iter().find(|(read, _)| same(read, e)).map(|(_, local)| *local);
-                let local = known.unwrap_or_else(|| {
-                    let shape = Scope { globals, functions, formats, locals, max }.shape(e);
-                    let slot = Slot { ty: e.ty, shape };
-                    let name = format!("captured {}", locals.len());
+        let needs = self.functions;
+        let calls_ahead = |e: &Expr| is_reading_call(e, program, needs);
+        guarded::each(body, &mut |e, way| {
+            if !(is_read(&e.kind) || shared && of_the_place(&e.kind) || calls_ahead(e)) || !fixed.holds(e, &calls_ahead)
+            {
+                return;
+            }
+            let nth = ahead.iter().position(|known| same(&known.read, e)).unwrap_or_else(|| {
+                let shape = Scope { globals, functions, formats, locals, max }.shape(e);
+                let mut new = |ty: Type, shape: Shape| {
+                    let (name, slot) = (format!("captured {}", locals.len()), Slot { ty, shape });
                     locals.push(Local { name, span: e.span, slot, from: e.span, assigned: true, ..Local::default() });
-                    ahead.push((e.clone(), locals.len() - 1));
                     locals.len() - 1
-                });
-                e.kind = ExprKind::Local(local);
+                };
+                let value = new(e.ty, shape);
+                let waits = shape != Shape::Stack && guarded::waits(e, way, program, needs);
+                let message = waits.then(|| new(Type::String, Shape::Text(max)));
+                ahead.push(Captured { read: e.clone(), value, message });
+                ahead.len() - 1
             });
-        }
-        ahead.into_iter().map(|(read, local)| assignment(local, read)).collect()
+            e.kind = match ahead[nth] {
+                Captured { value, message: None, .. } => ExprKind::Local(value),
+                Captured { value, message: Some(message), .. } => guarded::value_or_error(e, value, message),
+            };
+        });
+        ahead.into_iter().map(Captured::read).collect()
     }
 
     /// Writes out calls of functions that read the kernel and need user space as well.
