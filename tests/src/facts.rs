@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::bpf::btf::{self, Btf};
 use crate::bpf::insn;
 use crate::bpf::sys::{self, ProgramKind};
+use crate::lab::image::FAMILIES;
 
 /// Something a case can ask for with `needs:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +33,8 @@ pub enum Fact {
     Programs,
     /// The modules of the lab, loaded.
     Modules,
+    /// Modules that families of aliases stand in, which a test may load.
+    Families,
     /// A machine of which a test may use up all memory.
     Small,
 }
@@ -70,7 +73,7 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 9] = [
+    const PLAIN: [(&str, Fact); 10] = [
         ("live", Fact::Live),
         ("root", Fact::Root),
         ("tp_btf", Fact::TpBtf),
@@ -79,6 +82,7 @@ impl Fact {
         ("tmux", Fact::Tmux),
         ("programs", Fact::Programs),
         ("modules", Fact::Modules),
+        ("families", Fact::Families),
         ("small", Fact::Small),
     ];
 
@@ -103,7 +107,7 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 13] = [
+        let checks: [(Fact, Check); 14] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
@@ -112,6 +116,7 @@ impl Facts {
             (Fact::Tmux, || exists(TMUX, "tmux is not installed")),
             (Fact::Programs, programs),
             (Fact::Modules, || exists("/sys/kernel/config/nullb", "the module null_blk is not loaded")),
+            (Fact::Families, || exists(FAMILIES, "no guest of the lab, which has modules to load")),
             (Fact::Small, small),
             (Fact::Rung(Rung::Fentry), fentry),
             (Fact::Rung(Rung::KprobeMulti), kprobe_multi),
