@@ -114,5 +114,7 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("families/packets_cross_a_bridge", FAMILIES, families::bridge),
     Scenario::once("families/commands_reach_a_scsi_disk", FAMILIES, families::scsi),
     Scenario::once("families/requests_reach_an_nfs_server", FAMILIES, families::nfs),
-    Scenario::once("families/all_aliases_are_accepted", FAMILIES, families::accepted),
+    Scenario::once("families/all_aliases_are_accepted_of_clients", FAMILIES, families::accepted_of_clients),
+    Scenario::once("families/all_aliases_are_accepted_of_servers", FAMILIES, families::accepted_of_servers),
+    Scenario::once("families/all_aliases_are_accepted_of_others", FAMILIES, families::accepted_of_others),
 ];
