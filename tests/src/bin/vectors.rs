@@ -3,9 +3,10 @@
 //!
 //! Cases compare what they see with what stands here.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 fn main() -> io::Result<()> {
@@ -21,7 +22,9 @@ fn main() -> io::Result<()> {
     assert_eq!((written, read, &two, &four), (8, 6, b"ab", b"cdef"));
     let listener = TcpListener::bind("127.0.0.1:0")?;
     TcpStream::connect(listener.local_addr()?)?.set_nodelay(true)?;
-    let (mut one, mut other) = UnixStream::pair()?;
+    // Sockets send and receive; files are written and read.
+    let (one, other) = UnixStream::pair()?;
+    let (mut one, mut other) = (File::from(OwnedFd::from(one)), File::from(OwnedFd::from(other)));
     one.write_all(b"eleven char")?;
     other.read_exact(&mut [0; 11])?;
     only_version_6()
