@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::bpf::btf::{self, Btf};
 use crate::bpf::insn;
 use crate::bpf::sys::{self, ProgramKind};
+use crate::lab::image::FAMILIES;
 
 /// Something a case can ask for with `needs:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,8 @@ pub enum Fact {
     Programs,
     /// The modules of the lab, loaded.
     Modules,
+    /// Modules that families of aliases stand in, which a test may load.
+    Families,
     /// A machine of which a test may use up all memory.
     Small,
 }
@@ -72,7 +75,7 @@ impl Rung {
 }
 
 impl Fact {
-    const PLAIN: [(&str, Fact); 10] = [
+    const PLAIN: [(&str, Fact); 11] = [
         ("live", Fact::Live),
         ("root", Fact::Root),
         ("tp_btf", Fact::TpBtf),
@@ -82,6 +85,7 @@ impl Fact {
         ("systemtap", Fact::SystemTap),
         ("programs", Fact::Programs),
         ("modules", Fact::Modules),
+        ("families", Fact::Families),
         ("small", Fact::Small),
     ];
 
@@ -106,7 +110,7 @@ impl Facts {
     /// Finds out, in a few milliseconds: loads and attaches programs that do nothing.
     pub fn probe() -> Facts {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        let checks: [(Fact, Check); 14] = [
+        let checks: [(Fact, Check); 15] = [
             (Fact::Root, root),
             (Fact::Live, live),
             (Fact::TpBtf, tp_btf),
@@ -116,6 +120,7 @@ impl Facts {
             (Fact::SystemTap, || exists(SYSTEMTAP, "SystemTap's library is not installed")),
             (Fact::Programs, programs),
             (Fact::Modules, || exists("/sys/kernel/config/nullb", "the module null_blk is not loaded")),
+            (Fact::Families, || exists(FAMILIES, "no guest of the lab, which has modules to load")),
             (Fact::Small, small),
             (Fact::Rung(Rung::Fentry), fentry),
             (Fact::Rung(Rung::KprobeMulti), kprobe_multi),

@@ -6,6 +6,7 @@ use crate::job::Env;
 pub mod disassembly;
 pub mod disk;
 pub mod ending;
+pub mod families;
 pub mod footprint;
 pub mod foreign;
 pub mod judge;
@@ -44,6 +45,9 @@ impl Scenario {
         Scenario { name, needs, rungs: &[], run }
     }
 }
+
+/// For scenarios of modules, which probe functions.
+const FAMILIES: &[Fact] = &[Fact::Live, Fact::Rung(Rung::Kprobe), Fact::Families];
 
 const LADDER: &[Rung] = &[Rung::Fentry, Rung::KprobeMulti, Rung::Kprobe, Rung::Tracepoint];
 
@@ -121,4 +125,11 @@ pub const ALL: &[Scenario] = &[
         ending::with_its_process,
     ),
     Scenario::once("ending/kill_leaves_nothing", &[Fact::Live], ending::kill),
+    // Behind the others: the modules that they load stay.
+    Scenario::once("families/packets_cross_a_bridge", FAMILIES, families::bridge),
+    Scenario::once("families/commands_reach_a_scsi_disk", FAMILIES, families::scsi),
+    Scenario::once("families/requests_reach_an_nfs_server", FAMILIES, families::nfs),
+    Scenario::once("families/all_aliases_are_accepted_of_clients", FAMILIES, families::accepted_of_clients),
+    Scenario::once("families/all_aliases_are_accepted_of_servers", FAMILIES, families::accepted_of_servers),
+    Scenario::once("families/all_aliases_are_accepted_of_others", FAMILIES, families::accepted_of_others),
 ];

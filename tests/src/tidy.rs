@@ -7,6 +7,7 @@ pub mod diagnostics;
 pub mod functions;
 pub mod imports;
 pub mod licences;
+pub mod named_aliases;
 pub mod scripts;
 pub mod source;
 pub mod text;
@@ -30,6 +31,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("functions_are_called_by_tests", functions::called),
     ("scripts_introduce_themselves", scripts::headers),
     ("the_page_of_scripts_is_current", scripts::page),
+    ("aliases_are_named_by_tests", named_aliases::checked),
     ("licences_are_permissive", licences::permissive),
     ("case_files_can_be_read", scripts::cases),
 ];

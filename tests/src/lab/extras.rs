@@ -63,7 +63,7 @@ fn fetch(kernel: &Kernel, suite: &'static str, modules: &[&str], place: &Path) -
 }
 
 /// Writes these modules and those that they need to a folder; gives the files, in the order in which they are loaded.
-fn unpack_modules(package: &Path, modules: &[&str], to: &Path) -> Result<Vec<String>, String> {
+pub fn unpack_modules(package: &Path, modules: &[&str], to: &Path) -> Result<Vec<String>, String> {
     let mut order: Vec<String> = Vec::new();
     let mut open: Vec<String> = modules.iter().rev().map(|name| (*name).to_owned()).collect();
     let mut needs: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -13,6 +13,9 @@ pub const BIN: &str = "/tests/bin";
 /// Folder of the corpus in the guest.
 pub const CASES: &str = "/tests/cases";
 
+/// Folder of the modules in the guest that families of aliases are of.
+pub const FAMILIES: &str = "/families";
+
 const BUSYBOX: &str = "/bin/busybox";
 
 /// A root file system being put together.
@@ -21,6 +24,7 @@ pub struct Image {
     archive: Archive,
     libraries: BTreeSet<String>,
     modules: usize,
+    spare: usize,
 }
 
 impl Image {
@@ -58,6 +62,12 @@ impl Image {
         self.modules += 1;
         self.archive.file(&format!("/modules/{:02}", self.modules), 0o644, &read(path)?);
         Ok(())
+    }
+
+    /// Adds a module that nobody loads until a test does; those that it needs come before it.
+    pub fn spare_module(&mut self, path: &Path) -> io::Result<()> {
+        self.spare += 1;
+        self.file(&format!("{FAMILIES}/{:02}", self.spare), path)
     }
 
     fn executable(&mut self, path: &Path, to: &str) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::apt::Suite;
-use super::{Scratch, vmlinux};
+use super::{Scratch, extras, vmlinux};
 
 /// A row of the matrix.
 #[derive(Debug)]
@@ -36,6 +36,12 @@ const MODULES_ALONE: &str = "linux-modules-7.2.";
 /// what it does, and what it needs.
 pub const MODULES: &[&str] = &["configfs", "null_blk"];
 
+/// Modules whose functions families of aliases stand at. Guests have them, and a test that wants them loads them.
+pub const FAMILIES: &[&str] = &["sd_mod", "scsi_debug", "bridge", "veth", "nfsv3", "nfsv4", "nfsd"];
+
+/// The file that has their names, with those that they need, in the order in which they are loaded.
+const FAMILY_ORDER: &str = "families";
+
 /// A kernel that can be booted.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -47,6 +53,8 @@ pub struct Kernel {
     pub vmlinux: PathBuf,
     /// Those of [`MODULES`], as ELF files.
     pub modules: Vec<PathBuf>,
+    /// Those of [`FAMILIES`] behind those that they need.
+    pub families: Vec<PathBuf>,
 }
 
 impl Row {
@@ -55,13 +63,16 @@ impl Row {
         let _held = super::lock().map_err(|e| format!("lab: {e}"))?;
         let folder = super::folder().join("kernels").join(self.name);
         let modules: Vec<PathBuf> = MODULES.iter().map(|name| folder.join(format!("{name}.ko"))).collect();
-        if !modules.iter().all(|module| module.exists()) {
+        let order = folder.join(FAMILY_ORDER);
+        if !order.exists() || !modules.iter().all(|module| module.exists()) {
             let _ = fs::remove_dir_all(&folder);
             eprintln!("lab: fetching kernel {} from Debian {}", self.name, self.suite);
             self.fetch(&folder).map_err(|e| format!("kernel {} cannot be had: {e}", self.name))?;
         }
         let package = fs::read_to_string(folder.join("package")).map_err(|e| format!("lab: {e}"))?;
-        Ok(Kernel { name: self.name, package, vmlinux: folder.join("vmlinux"), modules })
+        let families = fs::read_to_string(order).map_err(|e| format!("lab: {e}"))?;
+        let families = families.lines().map(|name| folder.join(name)).collect();
+        Ok(Kernel { name: self.name, package, vmlinux: folder.join("vmlinux"), modules, families })
     }
 
     /// Makes `folder`, whole or not at all.
@@ -84,6 +95,8 @@ impl Row {
                 find(&unpacked, &format!("{name}.ko")).ok_or_else(|| format!("{package} has no module {name}"))?;
             vmlinux::copy(&file, &done.join(format!("{name}.ko")))?;
         }
+        let order = extras::unpack_modules(&unpacked, FAMILIES, &done)?;
+        fs::write(done.join(FAMILY_ORDER), order.join("\n")).map_err(|e| e.to_string())?;
         fs::write(done.join("package"), &package).map_err(|e| e.to_string())?;
         fs::create_dir_all(folder.parent().expect("below the lab")).map_err(|e| e.to_string())?;
         fs::rename(done, folder).map_err(|e| e.to_string())

@@ -122,8 +122,9 @@ fn boot(kernel: &Kernel, tapster: &Path, jobs: &[String], options: &Options) -> 
 pub fn standard_image(job: &str, kernel: &Kernel, tapster: &Path) -> std::io::Result<Image> {
     let mut image = Image::new(job)?;
     kernel.modules.iter().try_for_each(|module| image.module(module))?;
+    kernel.families.iter().try_for_each(|module| image.spare_module(module))?;
     image.program(tapster, "tapster")?;
-    for helper in ["guest", "storm", "counter", "caller", "talker", "oddity", "leak", "eat", "contend"] {
+    for helper in ["guest", "storm", "counter", "caller", "talker", "oddity", "vectors", "leak", "eat", "contend"] {
         image.program(&workspace::binaries().join(helper), helper)?;
     }
     workspace::programs().map_err(std::io::Error::other)?;
