@@ -82,7 +82,7 @@ probe scsi.iodispatching {
   commands["dispatched"]++
   if (request_bufflen >= 4096) moved["dispatched", data_direction_str] += request_bufflen
 }
-probe scsi.iodone { commands["done"]++ }
+probe scsi.iodone { if (scsi_timer_pending) commands["done"]++ }
 probe scsi.iocompleted { if (goodbytes >= 4096) moved["completed", data_direction_str] += goodbytes }
 global major, state
 probe scsi.ioentry, scsi.ioentry.sd { major = disk_major state = device_state_str }

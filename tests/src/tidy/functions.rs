@@ -16,6 +16,10 @@ const REFERENCE: &str = "docs/tapset.md";
 const UNTRIED: &[(&str, &str)] = &[
     ("addr_from_rqst", "takes a request of an NFS server, and the kernels of the lab have none"),
     ("addr_from_rqst_str", "as addr_from_rqst"),
+    (
+        "scsi_timer_pending",
+        "takes a command of a disk: asked for as the variable of scsi.iodone, which a scenario counts by",
+    ),
 ];
 
 /// Functions that nothing calls, and exceptions that are none.
