@@ -122,20 +122,20 @@ pub fn nfs(env: &Env, _: Option<Rung>) -> Result<(), String> {
             "nfs.proc4.rename_setup 127.0.0.1 6 4".to_owned(),
             "nfsd.proc4.rename new -> newer 127.0.0.1 6 4".to_owned(),
             "nfsd.rename new -> newer 127.0.0.1".to_owned(),
-            "nfsd.rename.return NFS_OK".to_owned(),
-            "nfsd.proc4.rename.return NFS_OK".to_owned(),
+            "nfsd.rename.return nfsderr 0(NFS_OK)".to_owned(),
+            "nfsd.proc4.rename.return nfsderr 0(NFS_OK)".to_owned(),
             "nfs.proc4.rename_done 0 127.0.0.1 6 4".to_owned(),
             "nfs.proc4.remove newer 127.0.0.1 6 4".to_owned(),
             "nfsd.proc4.remove newer 127.0.0.1 6 4".to_owned(),
             "nfsd.unlink newer 127.0.0.1".to_owned(),
-            "nfsd.unlink.return NFS_OK".to_owned(),
+            "nfsd.unlink.return nfsderr 0(NFS_OK)".to_owned(),
             "nfs.fop.read_iter 0 kept".to_owned(),
             "nfsd.proc4.read 0 127.0.0.1 6 4".to_owned(),
             "nfs.proc4.read_done 5 127.0.0.1 6 4".to_owned(),
             "nfs.proc4.lookup no-such-name 127.0.0.1 6 4".to_owned(),
             "nfsd.proc4.lookup no-such-name 127.0.0.1 6 4".to_owned(),
             "nfsd.lookup no-such-name 127.0.0.1".to_owned(),
-            "nfsd.lookup.return NFSERR_NOENT".to_owned(),
+            "nfsd.lookup.return nfsderr 2(NFSERR_NOENT)".to_owned(),
             format!("nfs.fop.llseek 2, 1 {inode}"),
             format!("nfs.fop.fsync {inode} {inode}"),
             format!("calls {calls} 1"),
@@ -213,7 +213,7 @@ fn accepted(env: &Env, families: &[&str], at_least: usize) -> Result<(), String>
         return Err(format!("{} aliases only", aliases.len()));
     }
     let mut wrong = String::new();
-    for some in aliases.chunks(16) {
+    for some in aliases.chunks(48) {
         let probe = |(name, text): &(&str, &str)| {
             format!("probe {name} {{ println({}) }}\n", variables(text).join(", \" \", "))
         };
