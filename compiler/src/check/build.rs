@@ -45,16 +45,21 @@ fn build_once(scripts: &[Script], names: &Names, program: &mut Program, resolver
         for item in &script.items {
             let Item::Probe(probe) = item else { continue };
             for point in &probe.points {
-                let (mut resolved, mut decided) = (0, Decided::default());
+                let (mut resolved, mut decided, mut refused) = (0, Decided::default(), Vec::new());
                 for expanded in aliases.expand(point, file, cx) {
                     if decided.rules_out(&expanded) {
                         continue;
                     }
-                    let sites = sites(&expanded.point, &aliases, resolver, cx);
+                    let sites = sites(&expanded.point, &aliases, resolver, &mut refused);
                     decided.take(&expanded, !sites.is_empty());
                     resolved += sites.len();
                     let written = Written { expanded: &expanded, point, probe, file };
                     place::place(&written, sites, (names, &mut instances), program, resolver, cx);
+                }
+                if resolved > 0 && is_pattern(point) {
+                    note_passed_over(point, &refused, resolver);
+                } else {
+                    refused.into_iter().for_each(|error| cx.report(error));
                 }
                 if point.sufficient && resolved > 0 {
                     break;
@@ -148,16 +153,33 @@ fn unless(guard: &hir::Expr) -> Stmt {
     Stmt { kind: StmtKind::If(not, Box::new(next), None), span }
 }
 
-fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, cx: &mut Context) -> Vec<Site> {
+/// Where a point stands; an error goes to the others.
+fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, refused: &mut Vec<Diagnostic>) -> Vec<Site> {
     match probe::resolve(point, resolver, aliases.firsts()) {
         Ok(sites) => sites,
         Err(_) if point.optional || point.sufficient => Vec::new(),
         Err(diagnostic) => {
             let at = point.components.first().map_or(point.span, |first| first.name.span);
-            cx.report(diagnostic.during("while resolving probe point", at));
+            refused.push(diagnostic.during("while resolving probe point", at));
             Vec::new()
         }
     }
+}
+
+/// Whether a point may stand for several aliases, of which not all have to be there.
+fn is_pattern(point: &ProbePoint) -> bool {
+    point.components.iter().any(|part| part.name.name.contains(['*', '?']))
+}
+
+/// Says what of a pattern is passed over.
+fn note_passed_over(point: &ProbePoint, refused: &[Diagnostic], resolver: &mut Resolver) {
+    let Some(first) = refused.first() else { return };
+    let parts: Vec<&str> = point.components.iter().map(|part| part.name.name.as_str()).collect();
+    let others = match refused.len() {
+        1 => String::new(),
+        all => format!(", and {} more", all - 1),
+    };
+    resolver.note(format!("{}: passed over what is not here: {}{others}", parts.join("."), first.message));
 }
 
 impl Builder<'_, '_> {
