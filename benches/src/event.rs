@@ -91,14 +91,11 @@ fn jobs(tapster: &Path, peers: &[Peer], hits: f64) -> [Job; 4] {
             load: "opens",
             hits,
             unit: "ns an event",
-            contenders: [
+            contenders: all([
                 ours(&["-e", count]),
                 c("alloc", "alloc:kmem_cache_alloc"),
                 theirs("tracepoint:kmem:kmem_cache_alloc { @[comm] = count(); }"),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            ]),
         },
         Job {
             block: "event-syscall",
@@ -106,14 +103,11 @@ fn jobs(tapster: &Path, peers: &[Peer], hits: f64) -> [Job; 4] {
             load: "getppid",
             hits: 1.0,
             unit: "ns a call",
-            contenders: [
+            contenders: all([
                 ours(&["-e", getppid]),
                 c("enter", "enter:sys_enter"),
                 theirs("tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }"),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            ]),
         },
         Job {
             block: "event-uprobe",
@@ -121,10 +115,10 @@ fn jobs(tapster: &Path, peers: &[Peer], hits: f64) -> [Job; 4] {
             load: "getppid",
             hits: 1.0,
             unit: "ns a call",
-            contenders: [ours(&["-e", &library]), theirs(&format!("uprobe:{LIBC}:syscall {{ @[comm] = count(); }}"))]
-                .into_iter()
-                .flatten()
-                .collect(),
+            contenders: all([
+                ours(&["-e", &library]),
+                theirs(&format!("uprobe:{LIBC}:syscall {{ @[comm] = count(); }}")),
+            ]),
         },
         Job {
             block: "event-slab",
@@ -132,19 +126,20 @@ fn jobs(tapster: &Path, peers: &[Peer], hits: f64) -> [Job; 4] {
             load: "opens",
             hits: 1.0,
             unit: "ns an open()",
-            contenders: [
+            contenders: all([
                 ours(&[&slab, "filp"]),
                 c("slab", "slab_tracepoint:kmem_cache_alloc"),
                 theirs(
                     "tracepoint:kmem:kmem_cache_alloc /str(args->name) == \"filp\"/ \
                      { @[comm] = count(); @s[comm, str(args->name), kstack] = count(); }",
                 ),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            ]),
         },
     ]
+}
+
+fn all<const N: usize>(contenders: [Vec<Contender>; N]) -> Vec<Contender> {
+    contenders.into_iter().flatten().collect()
 }
 
 /// The load's time a call, in ns.

@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::world::{MODULE, Small, TYPED};
+use common::world::{MODULE, Small};
 use std::time::{Duration, Instant};
 use tapster_compiler::check::Options;
 use tapster_compiler::world::World;
 use tapster_lang::preprocess::Environment;
+
+/// What is asked of the types.
+const TYPED: &str = include_str!("data/typed.stp");
 
 /// Blobs that are tried.
 const ROUNDS: usize = 6_000;

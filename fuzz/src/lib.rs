@@ -7,7 +7,7 @@
 mod common;
 
 use common::program::{Holding, SCRIPT};
-use common::world::{Bare, MODULE, Small, TYPED};
+use common::world::{Bare, MODULE, Small};
 use std::sync::OnceLock;
 use tapster_compiler::check::Options;
 use tapster_compiler::emit;
@@ -71,7 +71,7 @@ pub fn types(bytes: &[u8]) {
     }
     let module = kernel_and_module.split_off(kernel_and_module.len() - module.len());
     let world = Small::with(kernel_and_module, module);
-    compile(TYPED.replace("println($prev->nothing)", "").as_bytes(), &world);
+    compile(include_str!("../../compiler/tests/data/typed.stp").replace("println($prev->nothing)", "").as_bytes(), &world);
     let args = arguments();
     let mut sources = SourceMap::new();
     let file = sources

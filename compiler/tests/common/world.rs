@@ -135,20 +135,6 @@ impl World for Small {
 /// The only module.
 pub const MODULE: &str = "gizmo";
 
-/// Asks for everything that its types tell, and for a member that is not there.
-#[allow(dead_code, reason = "not everybody who includes this file needs it")]
-pub const TYPED: &str = "function up(task) { return task->parent } \
-    function name(task) { return kernel_string(&task->comm) } \
-    probe kernel.trace(\"sched_switch\") { \
-        println($prev->pid, $prev->tgid, $next->comm[3], $next->comm[$next->pid], &$next->start_time, name(up($prev))) \
-        println($next$, $next$$, $$parms, $$vars$$, up($next)$, $next->parent[2]->parent$) \
-        println($prev->nothing) \
-    } \
-    probe kernel.function(\"vfs_read\") { println($task->parent->parent->pid, $$parms$, @cast($pos, \"task_struct\")$$) } \
-    probe module(\"gizmo\").function(\"gizmo_turn\") { println($gizmo->owner->pid, $gizmo->size, $$parms$) } \
-    probe kernel.trace(\"gizmo_turned\") { println($gizmo$, $gizmo->owner->comm[2]) } \
-    probe begin { println(@cast(1, \"kmem_cache\")->name$, &@cast(0, \"task_struct\")[1], @cast(1, \"int\")$) }";
-
 const INT: u32 = 1;
 const PTR: u32 = 2;
 const ARRAY: u32 = 3;
