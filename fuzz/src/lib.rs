@@ -71,7 +71,10 @@ pub fn types(bytes: &[u8]) {
     }
     let module = kernel_and_module.split_off(kernel_and_module.len() - module.len());
     let world = Small::with(kernel_and_module, module);
-    compile(include_str!("../../compiler/tests/data/typed.stp").replace("println($prev->nothing)", "").as_bytes(), &world);
+    compile(
+        include_str!("../../compiler/tests/data/typed.stp").replace("println($prev->nothing)", "").as_bytes(),
+        &world,
+    );
     let args = arguments();
     let mut sources = SourceMap::new();
     let file = sources
