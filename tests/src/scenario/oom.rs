@@ -154,11 +154,22 @@ pub(super) fn victim(report: &str, kernel: &str) -> Result<(), String> {
         names.join("|")
     };
     let ours = asked.rsplit(": ").next().unwrap_or_default();
-    same(
-        "flags",
-        &sorted(ours),
-        &sorted(between(kernel, "gfp_mask=", "order=")?.split(['(', ')']).nth(1).unwrap_or_default()),
-    )
+    let (mask, theirs) = between(kernel, "gfp_mask=0x", "),")?.split_once('(').ok_or("flags without names")?;
+    let theirs =
+        if kernel.contains("constraint=CONSTRAINT_MEMCG") { &of_a_cgroups_charge(mask, theirs)? } else { theirs };
+    same("flags", &sorted(ours), &sorted(theirs))
+}
+
+/// The flags without those that reclaim in a cgroup sets for everybody, whoever asked, and which the script leaves out.
+fn of_a_cgroups_charge(mask: &str, names: &str) -> Result<String, String> {
+    const ANY_PAGE: u64 = 0x10_000a;
+    let mask = u64::from_str_radix(mask, 16).map_err(|e| format!("flags `{mask}`: {e}"))?;
+    // __GFP_RECLAIM|__GFP_IO|__GFP_FS
+    if mask & !ANY_PAGE == 0xcc0 {
+        return Ok("GFP_KERNEL".to_owned());
+    }
+    let any_page = ["__GFP_HIGHMEM", "__GFP_MOVABLE", "__GFP_HARDWALL"];
+    Ok(names.split('|').filter(|name| !any_page.contains(name)).collect::<Vec<&str>>().join("|"))
 }
 
 /// What was said of kills.
