@@ -80,6 +80,8 @@ pub const ALL: &[Scenario] = &[
         &[Fact::Live, Fact::Rung(Rung::Fentry)],
         nested::in_formats,
     ),
+    // Before those that ask for smaller blocks in vain: the kernel then puts off compaction for larger ones as well.
+    Scenario::once("scripts/why_order_is_that_of_vmstat", &[Fact::Live, Fact::Small], order::of_scattered_memory),
     Scenario::once("oom/of_a_cgroup_as_the_kernel_says", &[Fact::Live], oom::of_a_cgroup),
     Scenario::once("oom/of_the_machine_as_the_kernel_says", &[Fact::Live, Fact::Small], oom::of_the_machine),
     Scenario::once("oom/of_a_whole_group_as_the_kernel_says", &[Fact::Live, Fact::Small], kills::of_a_whole_group),
@@ -106,7 +108,6 @@ pub const ALL: &[Scenario] = &[
         &[Fact::Live, Fact::Modules, Fact::Small],
         shrink::of_a_file_system,
     ),
-    Scenario::once("scripts/why_order_is_that_of_vmstat", &[Fact::Live, Fact::Small], order::of_scattered_memory),
     Scenario::once(
         "process/debug_information_lies_where_d_says",
         &[Fact::Live, Fact::Uprobe, Fact::Programs],
