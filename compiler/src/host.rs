@@ -151,6 +151,8 @@ macro_rules! library_functions {
             tokenize(text, delimiters);
             /// A group of the last regular expression that was found.
             matched(group);
+            /// How many groups the last regular expression has, the whole of it counted; an error where it was not found.
+            ngroups();
             /// Prints a line.
             log(text);
             /// Prints a `WARNING:` line on standard error.
@@ -179,6 +181,8 @@ macro_rules! library_functions {
             system(command);
             /// The name of a system call.
             syscall_name(number);
+            /// The number of a system call, -1 where there is none of that name.
+            syscall_num(name);
             /// What probe points call it.
             __syscall_point(number);
             /// Which of its parameters have something behind an address.

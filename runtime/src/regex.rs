@@ -49,16 +49,25 @@ impl Regexes {
         found
     }
 
+    /// How many groups the last regular expression has, if that was found; all of it is one.
+    pub fn groups(&self) -> Result<i64, NoGroup> {
+        self.last().map(|regex| regex.captures_len() as i64)
+    }
+
     /// A group of the last regular expression, if that was found; group 0 is all of it. Empty where it took no part.
     pub fn group(&self, group: i64) -> Result<&[u8], NoGroup> {
-        let number = self.last.regex.ok_or(NoGroup::NotFound)?;
-        let regex = self.compiled[number].as_ref().ok_or(NoGroup::NotFound)?;
+        let regex = self.last()?;
         let group = usize::try_from(group).ok().filter(|group| *group < regex.captures_len());
         let group = group.ok_or(NoGroup::Nonexistent)?;
         let mut captures = regex.create_captures();
         regex.captures(&self.last.text, &mut captures);
         let range: Range<usize> = captures.get_group(group).map_or(0..0, Range::from);
         Ok(&self.last.text[range])
+    }
+
+    fn last(&self) -> Result<&Regex, NoGroup> {
+        let compiled = self.last.regex.and_then(|number| self.compiled[number].as_ref());
+        compiled.ok_or(NoGroup::NotFound)
     }
 }
 
@@ -95,9 +104,11 @@ mod tests {
         assert!(regexes.is_match(0, b"(a+)(b)?(c|d)", b"xaacd"));
         let groups = [0, 1, 2, 3].map(|group| regexes.group(group).map(<[u8]>::to_vec));
         assert_eq!(groups, [b"aac", &b"aa"[..], b"", b"c"].map(|group| Ok(group.to_vec())));
+        assert_eq!(regexes.groups(), Ok(4));
         assert_eq!(regexes.group(4), Err(NoGroup::Nonexistent));
         assert_eq!(regexes.group(-1), Err(NoGroup::Nonexistent));
         assert!(!regexes.is_match(1, b"q", b"xaacd"));
         assert_eq!(regexes.group(0), Err(NoGroup::NotFound), "the last one was not found");
+        assert_eq!(regexes.groups(), Err(NoGroup::NotFound));
     }
 }

@@ -169,7 +169,7 @@ impl Builder<'_, '_> {
     }
 }
 
-fn arity(name: &Ident, takes: usize, given: usize) -> Diagnostic {
+pub(super) fn arity(name: &Ident, takes: usize, given: usize) -> Diagnostic {
     let message = format!("arity mismatch found (function '{}' takes {takes} args)", name.name);
     Diagnostic::error("check::arguments", message).label(name.span, format!("called with {given}"))
 }

@@ -3,7 +3,7 @@
 
 use super::builder::Builder;
 use crate::hir::{ArgSource, Arith, Expr, ExprKind, Place, Type};
-use crate::image::{Attach, Moment};
+use crate::image::{Attach, Moment, Rate, When};
 use crate::intrinsic::{self, Known, Op};
 use crate::probe::{ARGUMENT_REGISTERS, INSTRUCTION_REGISTER, RESULT, Site, register_of};
 use crate::syscall::ARGUMENTS as ARGUMENTS_OF_CALLS;
@@ -32,6 +32,7 @@ const OTHERS: &[(&str, usize)] = &[
     ("user_mode", 0),
     ("registers_valid", 0),
     ("addr", 0),
+    ("probe_type", 0),
     ("asmlinkage", 0),
     ("fastcall", 0),
     ("regparm", 1),
@@ -57,7 +58,9 @@ impl Builder<'_, '_> {
         let argument = ARGUMENTS.iter().find(|row| row.0 == name.name && args.len() == 1);
         let other = OTHERS.iter().find(|row| row.0 == name.name && row.1 == args.len());
         if argument.is_none() && other.is_none() {
-            return None;
+            let takes = OTHERS.iter().find(|row| row.0 == name.name).map(|row| row.1);
+            let takes = takes.or_else(|| ARGUMENTS.iter().any(|row| row.0 == name.name).then_some(1))?;
+            return Some(self.refuse(super::build_call::arity(name, takes, args.len())));
         }
         let Some(site) = self.site else {
             return Some(self.refuse(nothing(name, "functions stand at no place: call it in the probe's handler")));
@@ -99,6 +102,7 @@ impl Builder<'_, '_> {
         match name.name.as_str() {
             "user_mode" => yes(matches!(&site.place, Place::Kernel { attach: Attach::Uprobe(_), .. })),
             "registers_valid" => yes(has_registers),
+            "probe_type" => Some(Expr::text(mechanism(&site.place).into(), span)),
             "addr" => match &site.place {
                 Place::Kernel { attach: Attach::Uprobe(_), .. } => {
                     Some(word(ArgSource::Register(INSTRUCTION_REGISTER), 8, false, span))
@@ -135,6 +139,29 @@ impl Builder<'_, '_> {
         let down = Expr::long(shift.into(), span);
         let kind = ExprKind::Arith(Arith::Shr, Box::new(value), Box::new(down));
         Some(Expr { ty: Type::Long, ..Expr::new(kind, span) })
+    }
+}
+
+/// What SystemTap calls the mechanism behind a place (function::probe_type(3stap)).
+fn mechanism(place: &Place) -> &'static str {
+    let at = |moment: Moment, entry, on_return| if moment == Moment::Entry { entry } else { on_return };
+    match place {
+        Place::Never | Place::User(When::Begin(_) | When::End(_) | When::Error(_)) => "begin_end",
+        Place::User(When::Timer { .. }) => "hrtimer",
+        Place::User(When::Served(_) | When::Handoff) => "procfs",
+        Place::User(When::Key | When::Line) => "input",
+        Place::Kernel { attach, .. } => match attach {
+            Attach::Fentry { moment, .. } | Attach::Kprobe { moment, .. } | Attach::KprobeMulti { moment, .. } => {
+                at(*moment, "kprobe", "kretprobe")
+            }
+            Attach::Uprobe(uprobes) if uprobes.on_return => "uretprobe",
+            Attach::Uprobe(_) => "uprobe",
+            Attach::BtfTracepoint { .. } | Attach::RawTracepoint { .. } => "kernel_tracepoint",
+            Attach::Perf(event) if event.rate == Rate::Tick => "profile_timer",
+            Attach::Perf(_) => "perf_event",
+            Attach::Breakpoint { .. } => "hardware_data_breakpoint",
+            Attach::Netfilter(_) => "netfilter",
+        },
     }
 }
 

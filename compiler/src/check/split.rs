@@ -61,13 +61,13 @@ fn divide(program: &mut Program, functions: &[Needs], max: u32) {
     }
 }
 
-/// Whether anything calls `matched()`.
+/// Whether anything asks for what a regular expression found.
 fn remembers_match(program: &mut Program) -> bool {
     let mut remembers = false;
     for handler in program.handlers_mut() {
         handler_mut(handler, &mut |e| {
             let ExprKind::Intrinsic(intrinsic, _) = &e.kind else { return };
-            remembers |= intrinsic.op == Op::Library(LibraryFn::matched);
+            remembers |= matches!(intrinsic.op, Op::Library(LibraryFn::matched | LibraryFn::ngroups));
         });
     }
     remembers

@@ -227,6 +227,13 @@ pub const INTRINSICS: &[Intrinsic] = &[
         library(LibraryFn::syscall_name, &[N], S, false, "The name of the system call with this number."),
         CALL_NAME,
     ),
+    library(
+        LibraryFn::syscall_num,
+        &[S],
+        N,
+        false,
+        "The number of the system call with this name, -1 where there is none.",
+    ),
     of_both(library(LibraryFn::__syscall_point, &[N], S, false, "What probe points call a system call."), CALL_NAME),
     of_both(library(LibraryFn::__syscall_slots, &[N], N, false, "What of a system call lies in memory."), Shape::None),
     library(
@@ -364,6 +371,7 @@ pub const INTRINSICS: &[Intrinsic] = &[
         "The next word of a string; of the last one's rest where it is empty.",
     ),
     library(LibraryFn::matched, &[N], S, true, "A group of the last `=~` that matched; 0 is all of it."),
+    library(LibraryFn::ngroups, &[], N, true, "How many groups the last `=~` has, all of it being one."),
     library(LibraryFn::log, &[S], Type::Unknown, true, "Prints a line."),
     library(LibraryFn::warn, &[S], Type::Unknown, true, "Prints a WARNING on standard error."),
     library(LibraryFn::ctime, &[N], S, false, "Seconds since 1970 as a date."),

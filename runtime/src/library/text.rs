@@ -108,6 +108,11 @@ pub fn group(regexes: &Regexes, group: i64) -> Result<&[u8], Refusal> {
     })
 }
 
+/// How many groups the last regular expression has, if it was found.
+pub fn groups(regexes: &Regexes) -> Result<i64, Refusal> {
+    regexes.groups().map_err(|_| "Attempted to get subexpression count from failed match".into())
+}
+
 /// What `tokenize()` has not given yet.
 #[derive(Debug, Default)]
 pub struct Tokens {

@@ -5,11 +5,16 @@ pub mod structure;
 
 use super::{Arguments, number, text};
 use structure::Read;
-use tapster_compiler::syscall::{Call, Kind, Slots, by_number};
+use tapster_compiler::syscall::{Call, Kind, Slots, by_number, calls};
 
 /// The name of a call, or its number.
 pub fn name(number: i64) -> String {
     by_number(number).map_or_else(|| number.to_string(), |call| call.name.into())
+}
+
+/// The number of a call, -1 where there is none of that name.
+pub fn number(name: &[u8]) -> i64 {
+    calls().find(|call| call.name.as_bytes() == name).map_or(-1, |call| call.number.into())
 }
 
 /// What probe points call it, or its number.
