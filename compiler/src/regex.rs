@@ -33,10 +33,66 @@ fn syntax() -> syntax::Config {
     syntax::Config::new().utf8(false).unicode(false).dot_matches_new_line(true)
 }
 
-/// A pattern over bytes, whatever they mean.
-fn bytes(pattern: &[u8]) -> String {
-    let byte = |byte: &u8| if byte.is_ascii() { char::from(*byte).into() } else { format!("\\x{byte:02x}") };
-    pattern.iter().map(byte).collect()
+/// Classes that brackets may name.
+const CLASSES: &[&[u8]] = &[
+    b"alnum", b"alpha", b"blank", b"cntrl", b"digit", b"graph", b"lower", b"print", b"punct", b"space", b"upper",
+    b"xdigit",
+];
+
+/// A pattern as the library reads it: over bytes, whatever they mean; in brackets stand characters, ranges and classes,
+/// and a group is no more than that.
+fn bytes(pattern: &[u8]) -> Result<String, String> {
+    let (mut out, mut rest, mut in_brackets) = (String::new(), pattern, false);
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, tail.first()) {
+            (b'\\', Some(next)) => {
+                if next.is_ascii() {
+                    out.push('\\');
+                }
+                push(&mut out, *next);
+                rest = &tail[1..];
+            }
+            (b'(', Some(b'?')) if !in_brackets => return Err("unexpected '(?'".into()),
+            (b'[', _) if !in_brackets => {
+                in_brackets = true;
+                out.push('[');
+                if let Some(after) = rest.strip_prefix(b"^") {
+                    out.push('^');
+                    rest = after;
+                }
+                if let Some(after) = rest.strip_prefix(b"]") {
+                    out.push_str("\\]");
+                    rest = after;
+                }
+            }
+            (b'[', Some(b':')) => {
+                let name = tail[1..].split(|byte| *byte == b':').next().unwrap_or_default();
+                if !CLASSES.contains(&name) || !tail[1 + name.len()..].starts_with(b":]") {
+                    return Err(format!("unknown character class '{}'", String::from_utf8_lossy(name)));
+                }
+                out.push_str(&format!("[:{}:]", String::from_utf8_lossy(name)));
+                rest = &tail[name.len() + 3..];
+            }
+            (b'[' | b'&' | b'~', _) if in_brackets => {
+                out.push('\\');
+                push(&mut out, byte);
+            }
+            _ => {
+                in_brackets &= byte != b']';
+                push(&mut out, byte);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn push(out: &mut String, byte: u8) {
+    if byte.is_ascii() {
+        out.push(char::from(byte));
+    } else {
+        out.push_str(&format!("\\x{byte:02x}"));
+    }
 }
 
 /// Whether a pattern is one; gives what is wrong with it.
@@ -47,7 +103,7 @@ pub fn check(pattern: &[u8]) -> Result<(), String> {
 /// A pattern that can be searched for.
 pub fn compile(pattern: &[u8]) -> Result<meta::Regex, String> {
     let config = Config::new().utf8_empty(false);
-    let built = meta::Regex::builder().syntax(syntax()).configure(config).build(&bytes(pattern));
+    let built = meta::Regex::builder().syntax(syntax()).configure(config).build(&bytes(pattern)?);
     built.map_err(|error| match error.syntax_error() {
         Some(syntax) => {
             syntax.to_string().lines().last().unwrap_or("syntax error").trim_start_matches("error: ").into()
@@ -93,7 +149,7 @@ impl Automaton {
             .accelerate(false)
             .dfa_size_limit(Some(BUILD_MAX))
             .determinize_size_limit(Some(BUILD_MAX));
-        let built = dense::Builder::new().configure(config).syntax(syntax()).build(&bytes(pattern)).ok()?;
+        let built = dense::Builder::new().configure(config).syntax(syntax()).build(&bytes(pattern).ok()?).ok()?;
         let rows = rows(&built)?;
         let (classes, columns) = classes(&rows);
         let width = columns.len();

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn patterns_match_as_in_a_shell_tool() {
         let mut regexes = Regexes::default();
-        let cases: [(&[u8], &[u8], bool); 9] = [
+        let cases: [(&[u8], &[u8], bool); 13] = [
             (b"world", b"hello world!", true),
             (b"^world", b"hello world!", false),
             (b"(foo|bar)+$", b"xfoobar", true),
@@ -89,6 +89,10 @@ mod tests {
             (b"^[^a]$", b"\xff", true),
             (b"^\xc3\xa9+$", "\u{e9}".as_bytes(), true),
             (b"", b"", true),
+            (b"^[[]$", b"[", true),
+            (b"^[a&&b]+$", b"ab&", true),
+            (b"^[]~]+$", b"]~~", true),
+            (b"^[^][:digit:]]$", b"7", false),
         ];
         for (number, (pattern, text, found)) in cases.into_iter().enumerate() {
             assert_eq!(regexes.is_match(number, pattern, text), found, "{}", pattern.escape_ascii());

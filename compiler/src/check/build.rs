@@ -14,7 +14,7 @@ use super::pointee::learn;
 use crate::hir::{self, Handler, Local, LocalId, Program, Stmt, StmtKind, Target};
 use crate::host::{Extractor, Sort, SortBy};
 use crate::probe::{self, Resolver, Site, unsupported};
-use tapster_lang::ast::{self, Block, Expr, Ident, Item, ProbePoint, Script, SortOrder, Walked};
+use tapster_lang::ast::{self, AssignOp, Block, Expr, Ident, Item, ProbePoint, Script, SortOrder, Walked};
 use tapster_lang::{Diagnostic, Span};
 use tapster_runtime_ebpf::aggregate::Histogram;
 
@@ -234,8 +234,10 @@ impl Builder<'_, '_> {
             Ast::Return(value) => StmtKind::Return(value.as_ref().map(|e| self.returned(e))),
             Ast::Try(body, message, catch) => {
                 let body = self.block(body);
-                let message = message.as_ref().map(|name| self.assigned(name));
-                StmtKind::Try { body, message, catch: self.block(catch) }
+                let mut copies = Vec::new();
+                let message = message.as_ref().map(|name| self.taking(name, &mut copies));
+                copies.extend(self.block(catch));
+                StmtKind::Try { body, message, catch: copies }
             }
             Ast::EmbeddedC(code) => {
                 self.cx.refuse_c(code.span);
@@ -243,6 +245,21 @@ impl Builder<'_, '_> {
             }
         };
         Some(Stmt { kind, span: stmt.span })
+    }
+
+    /// The local that `catch` or `foreach` puts something into. Where the script names a global there, a statement copies it.
+    fn taking(&mut self, name: &Ident, copies: &mut Vec<Stmt>) -> LocalId {
+        if self.find_global(&name.name).is_none() {
+            return self.assigned(name);
+        }
+        // No script can name it so.
+        let own = Ident { name: format!("into {}", name.name), ..name.clone() };
+        let local = self.assigned(&own);
+        let ast = |kind: ast::ExprKind| Expr { kind, span: name.span, at: name.span };
+        let named = |name: &Ident| Box::new(ast(ast::ExprKind::Var(name.name.clone())));
+        let copy = ast(ast::ExprKind::Assign(AssignOp::Set, named(name), named(&own)));
+        copies.push(Stmt { kind: StmtKind::Expr(self.expr(&copy)), span: name.span });
+        local
     }
 
     /// What a function gives.
@@ -305,14 +322,20 @@ impl Builder<'_, '_> {
                 hir::Walked::Buckets(global, keys)
             }
         };
-        let keys: Vec<LocalId> = walk.keys.iter().map(|key| self.assigned(key)).collect();
-        let value = walk.value.as_ref().map(|value| self.assigned(value));
+        let mut copies = Vec::new();
+        let keys: Vec<LocalId> = walk.keys.iter().map(|key| self.taking(key, &mut copies)).collect();
+        let value = walk.value.as_ref().map(|value| self.taking(value, &mut copies));
         if let (hir::Walked::Array(global, _), Some(value)) = (&over, value) {
             learn(&mut self.handler.locals[value].pointee, self.program.globals[*global].pointee);
         }
         let sort = self.sort(walk, &over);
         let limit = walk.limit.as_ref().map(|e| self.expr(e));
-        let body = self.loop_body(&walk.body);
+        let mut body = self.loop_body(&walk.body);
+        if !copies.is_empty() {
+            let span = body.span;
+            copies.push(body);
+            body = Stmt { kind: StmtKind::Block(copies), span };
+        }
         Some(StmtKind::Foreach(Box::new(hir::Foreach { over, keys, value, sort, limit, body })))
     }
 

@@ -14,13 +14,11 @@ pub fn parse(text: &[u8], at: Span) -> Result<Format, Diagnostic> {
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         match (byte, tail.first()) {
-            // A lone % at the end stands for itself.
-            (b'%', None) => format.literal(&[byte]),
             (b'%', Some(b'%')) => {
                 format.literal(b"%");
                 rest = &tail[1..];
             }
-            (b'%', Some(_)) => {
+            (b'%', _) => {
                 let (conversion, used) = conversion(tail).ok_or_else(|| invalid(at))?;
                 format.pieces.push(Piece::Conversion(conversion));
                 rest = &tail[used..];
@@ -147,10 +145,10 @@ mod tests {
 
     #[test]
     fn conversions_are_read_with_flag_width_and_precision() {
-        let format = parse(b"%-10.2s|%*d%%%", Span::default()).expect("a good format");
+        let format = parse(b"%-10.2s|%*d%%", Span::default()).expect("a good format");
         assert_eq!(arguments(&format), [Type::String, Type::Long, Type::Long]);
         assert_eq!(format.pieces.len(), 4);
-        for bad in [&b"%n"[..], b"%5%", b"%05.2f"] {
+        for bad in [&b"%n"[..], b"%5%", b"100%", b"%05.2f"] {
             assert!(parse(bad, Span::default()).is_err());
         }
     }

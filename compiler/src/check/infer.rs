@@ -36,7 +36,7 @@ pub fn infer(program: &mut Program, cx: &mut Context) {
                 signatures: &mut signatures,
                 function,
                 locals: &mut handler.locals,
-                printing: false,
+                straight: false,
                 backwards,
                 changed: false,
                 report: reporting.then_some(&mut *cx),
@@ -65,8 +65,8 @@ pub(super) struct Infer<'a, 'c> {
     pub(super) locals: &'a mut Vec<Local>,
     /// Statements are looked at last to first.
     backwards: bool,
-    /// An argument of a print is being looked at.
-    pub(super) printing: bool,
+    /// A number is being looked at that is an argument of a print, or an operand.
+    straight: bool,
     pub(super) changed: bool,
     pub(super) report: Option<&'a mut Context<'c>>,
 }
@@ -170,12 +170,12 @@ impl Infer<'_, '_> {
             }
             ExprKind::Call(function, args) => self.call(*function, args, wanted, span),
             ExprKind::Concat(a, b) => {
-                self.expr(a, Type::String);
-                self.expr(b, Type::String);
+                self.operand(a);
+                self.operand(b);
                 Type::String
             }
             ExprKind::Match(subject, ..) => {
-                self.expr(subject, Type::String);
+                self.operand(subject);
                 Type::Long
             }
             ExprKind::Intrinsic(intrinsic, args) => {
@@ -324,15 +324,22 @@ impl Infer<'_, '_> {
         }
     }
 
+    /// What `.` and `=~` take.
+    fn operand(&mut self, text: &mut Expr) {
+        self.straight = matches!(text.kind, ExprKind::Long(_));
+        self.expr(text, Type::String);
+        self.straight = false;
+    }
+
     fn print(&mut self, format: usize, args: &mut [Expr]) {
         let wanted = arguments(&self.formats[format]);
         let types: Vec<Type> = args
             .iter_mut()
             .zip(wanted)
             .map(|(arg, ty)| {
-                self.printing = matches!(arg.kind, ExprKind::Long(_));
+                self.straight = matches!(arg.kind, ExprKind::Long(_));
                 let found = self.expr(arg, ty);
-                self.printing = false;
+                self.straight = false;
                 found
             })
             .collect();
@@ -439,8 +446,8 @@ impl Infer<'_, '_> {
         if ty == wanted || wanted == Type::Unknown || ty == Type::Unknown {
             return;
         }
-        // SystemTap says it the other way round where a number is no string; formats excepted.
-        let turned = matches!(e.kind, ExprKind::Long(_)) && !self.printing;
+        // SystemTap says it the other way round where a number is no string, formats and operands excepted.
+        let turned = matches!(e.kind, ExprKind::Long(_)) && !self.straight;
         let (expected, found) = if turned { (ty, wanted) } else { (wanted, ty) };
         let message = format!("type mismatch: expected {} but found {}", expected.name(), found.name());
         self.error("check::type", &message, e.span, &format!("this is {}", ty.name()));

@@ -107,9 +107,11 @@ impl Builder<'_> {
 fn check_format(format: &[u8]) -> Result<(), &'static str> {
     let mut rest = format.iter().copied().peekable();
     while let Some(byte) = rest.next() {
-        // A lone % at the end stands for itself.
-        if byte != b'%' || rest.peek().is_none() || rest.next_if_eq(&b'%').is_some() {
+        if byte != b'%' || rest.next_if_eq(&b'%').is_some() {
             continue;
+        }
+        if rest.peek().is_none() {
+            return Err("invalid or missing conversion specifier");
         }
         rest.next_if(|byte| b"0+- #".contains(byte));
         if rest.next_if_eq(&b'*').is_none() {
@@ -145,10 +147,10 @@ mod tests {
 
     #[test]
     fn formats_have_one_flag_and_known_conversions() {
-        for good in ["%d", "100%", "%%", "%-10.2s", "%*d", "%.*s", "%#08x", "%ld", "%5b", "%.16M", "%c%%"] {
+        for good in ["%d", "100%%", "%%", "%-10.2s", "%*d", "%.*s", "%#08x", "%ld", "%5b", "%.16M", "%c%%"] {
             assert_eq!(check_format(good.as_bytes()), Ok(()), "{good}");
         }
-        for bad in ["%5%", "%05.2f", "%n", "%+-d", "% "] {
+        for bad in ["%5%", "100%", "%05.2f", "%n", "%+-d", "% "] {
             assert!(check_format(bad.as_bytes()).is_err(), "{bad}");
         }
     }
