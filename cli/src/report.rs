@@ -2,6 +2,7 @@
 
 use crate::args::Options;
 use crate::progress::Progress;
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::rc::Rc;
 use tapster_lang::diagnostic::{Format, Kind, render_all};
@@ -68,10 +69,13 @@ impl Reporter {
     pub fn diagnostics(&self, all: &[Diagnostic], sources: &SourceMap) {
         let render = |some: &[Diagnostic]| render_all(some, sources, self.format, self.colour, self.width);
         let is_wrong = all.iter().any(|one| one.severity == Severity::Error);
-        let (text, left_out) = if is_wrong && self.format == Format::Fancy && self.on_screen {
-            first_screen(all.iter().map(|one| render(core::slice::from_ref(one))))
-        } else {
-            (render(all), 0)
+        // What stands in a macro is met at each of its calls, and told of once.
+        let mut said = HashSet::new();
+        let texts = all.iter().map(|one| render(core::slice::from_ref(one))).filter(|text| said.insert(text.clone()));
+        let (text, left_out) = match self.format {
+            Format::Fancy if is_wrong && self.on_screen => first_screen(texts),
+            Format::Fancy => (texts.collect(), 0),
+            _ => (render(all), 0),
         };
         self.progress.clear();
         let _ = std::io::stderr().write_all(text.as_bytes());

@@ -147,5 +147,22 @@ pub(crate) fn unpasted_argument(span: Span, sources: &SourceMap, env: &Environme
         n => format!("{n} arguments were given"),
     };
     let error = Diagnostic::error("parse::missing-argument", message).label(span, given).at_token();
-    error.help("give the script's arguments after its name: `tapster SCRIPT ARG…`")
+    match usage(span, sources) {
+        Some(usage) => error.help(format!("usage: {usage}")),
+        None => error.help("give the script's arguments after its name: `tapster SCRIPT ARG…`"),
+    }
+}
+
+/// What a script says in the comment at its head of how it is called: the rest of a line that begins with `Usage:`, the
+/// command and what it does, with blanks between.
+fn usage(span: Span, sources: &SourceMap) -> Option<String> {
+    const WORD: &str = "usage:";
+    let text = sources.file_text(sources.file_at(sources.origin(span).start)?);
+    let head =
+        text.lines().map(str::trim_start).take_while(|line| line.is_empty() || line.starts_with(['#', '/', '*']));
+    let mut said = head.map(|line| line.trim_start_matches(['#', '/', '*', ' ', '\t']));
+    let line = said.find(|line| line.get(..WORD.len()).is_some_and(|word| word.eq_ignore_ascii_case(WORD)))?;
+    let usage = line[WORD.len()..].trim();
+    let usage = usage.split_once("   ").map_or(usage.into(), |(command, what)| format!("{command}: {}", what.trim()));
+    (!usage.is_empty()).then_some(usage)
 }
