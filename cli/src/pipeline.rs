@@ -181,6 +181,9 @@ fn missing(name: &str) -> String {
     let usage = COMMANDS.iter().find(|(command, _)| *command == name);
     let help = match usage {
         Some((_, usage)) => Some(format!("the command is: tapster {usage}")),
+        None if example::names().any(|known| name.trim_end_matches(".stp") == known) => {
+            Some(format!("it comes with Tapster: tapster --example {name}"))
+        }
         None => did_you_mean(name, COMMANDS.iter().map(|(command, _)| *command)),
     };
     let help = help.map(|help| format!(" ({help})"));

@@ -242,7 +242,8 @@ pub fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
         .label(at, "matches nothing");
     // A renamed function is known by the name it had.
     let former = FUNCTIONS.iter().map(|row| row.asked);
-    match did_you_mean(name, btf.names(Kind::Func).chain(former)) {
+    let near = || did_you_mean(name, btf.names(Kind::Func).chain(former));
+    match super::tracepoint::of_name(btf, name).or_else(near) {
         Some(help) => error.help(help),
         None => error.help("the compiler may have inlined it: probe a caller, or a tracepoint with kernel.trace(…)"),
     }

@@ -26,6 +26,7 @@ mod syscall;
 mod timer;
 mod tracepoint;
 
+use crate::kernel::btf::{Btf, Kind};
 use crate::suggest::did_you_mean;
 use site::{Sites, mismatch};
 use tapster_lang::Diagnostic;
@@ -80,7 +81,7 @@ pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver, aliases: impl It
             }
             Ok(sites)
         }
-        None => Err(no_family(point, first, aliases)),
+        None => Err(no_family(point, first, resolver.btf, aliases)),
     }
 }
 
@@ -95,11 +96,27 @@ fn kernel(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
     }
 }
 
-fn no_family<'a>(point: &ProbePoint, first: &str, aliases: impl Iterator<Item = &'a str>) -> Diagnostic {
+/// The probe point of what the kernel calls so: a system call, a tracepoint or a function.
+fn of_kernel(btf: &Btf, name: &str) -> Option<String> {
+    if crate::syscall::calls().any(|call| call.names.contains(&name)) {
+        return Some(format!("the system call is `syscall.{name}`"));
+    }
+    tracepoint::of_name(btf, name).or_else(|| {
+        btf.find(Kind::Func, name).map(|_| format!("the kernel's function is `kernel.function(\"{name}\")`"))
+    })
+}
+
+fn no_family<'a>(
+    point: &ProbePoint,
+    first: &str,
+    btf: Option<&Btf>,
+    aliases: impl Iterator<Item = &'a str>,
+) -> Diagnostic {
     let known: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).chain(aliases).collect();
     let error = Diagnostic::error("probe::unknown", format!("probe point mismatch: identifier '{first}'"))
         .label(point.span, "no probe point starts like this");
-    match did_you_mean(first, known) {
+    let of_kernel = btf.filter(|_| point.components.len() == 1).and_then(|btf| of_kernel(btf, first));
+    match of_kernel.or_else(|| did_you_mean(first, known)) {
         Some(help) => error.help(help),
         None => error.help(
             "this version knows begin, end, error, never, timer.*, kernel.function(…), kernel.trace(…) and process(…)",

@@ -171,6 +171,12 @@ fn find_in<'a>(btf: &Btf, holder: &'a Btf<'a>, name: &str) -> Option<Found> {
     Found::of(btf, name, found[0]?, found[1]?)
 }
 
+/// The probe point of a tracepoint, where there is one of this name.
+pub fn of_name(btf: &Btf, name: &str) -> Option<String> {
+    let callback = format!("{CALLBACK}{name}");
+    btf.find(Kind::Typedef, &callback).map(|_| format!("the tracepoint is `kernel.trace(\"{name}\")`"))
+}
+
 fn no_match(btf: &Btf, asked: &str, at: Span) -> Diagnostic {
     let name = asked.rsplit(':').next().unwrap_or(asked);
     let known: Vec<&str> = btf.names(Kind::Typedef).filter_map(|n| n.strip_prefix(CALLBACK)).collect();

@@ -10,13 +10,38 @@ use crate::diagnostic::Diagnostic;
 use crate::lexer::{self, TokenKind};
 use crate::source::Span;
 
+/// Where bpftrace's probes stand, by the word they begin with, and how such a probe is written here.
+const OF_BPFTRACE: &[(&[&str], &str)] = &[
+    (&["BEGIN"], "probe begin { … }"),
+    (&["END"], "probe end { … }"),
+    (&["kprobe", "fentry", "kfunc"], "probe kernel.function(\"NAME\") { … }"),
+    (&["kretprobe", "fexit", "kretfunc"], "probe kernel.function(\"NAME\").return { … }"),
+    (&["tracepoint", "rawtracepoint"], "probe kernel.trace(\"NAME\") { … }"),
+    (&["uprobe"], "probe process(\"PATH\").function(\"NAME\") { … }"),
+    (&["uretprobe"], "probe process(\"PATH\").function(\"NAME\").return { … }"),
+    (&["usdt"], "probe process(\"PATH\").mark(\"NAME\") { … }"),
+    (&["interval"], "probe timer.s(1) { … }"),
+    (&["profile"], "probe timer.profile.freq.hz(99) { … }"),
+    (&["software"], "probe perf.sw.NAME { … }"),
+    (&["hardware"], "probe perf.hw.NAME { … }"),
+];
+
+fn of_bpftrace(word: &str) -> Option<String> {
+    let (_, here) = OF_BPFTRACE.iter().find(|(words, _)| words.contains(&word))?;
+    Some(format!("bpftrace's `{word}` is written `{here}` here"))
+}
+
 impl Builder<'_> {
     /// The error for what stands at `at`, where these rules could have matched. `item` is where the form starts.
     pub(super) fn syntax_error(&self, tried: &[Rule], item: u32, at: Span) -> Diagnostic {
         let (kind, _) = lexer::first_token(self.text(at));
         let found = if at.is_empty() { Found::End } else { Found::Token(kind) };
         if item == at.start {
-            return *self.expected(TOP_LEVEL, at);
+            let error = *self.expected(TOP_LEVEL, at);
+            return match of_bpftrace(self.text(at)) {
+                Some(help) => error.help(help),
+                None => error,
+            };
         }
         let message = self
             .call(item, at)
