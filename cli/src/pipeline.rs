@@ -27,7 +27,7 @@ use tapster_lang::parse::parse;
 use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap, ast};
 use tapster_runtime::command::Command;
-use tapster_runtime::file::{OutputFile, Rotation};
+use tapster_runtime::file::{OutputFile, Rotation, listen};
 use tapster_runtime::privilege::Kept;
 use tapster_runtime::watch::Watcher;
 use tapster_runtime::{LoadError, Machine, Refusal, Session, host};
@@ -231,7 +231,7 @@ fn parse_scripts(
     let mut scripts = vec![script];
     library::extend(&mut scripts, &extras, sources, &environment, &macros)
         .map_err(|all| reporter.all(&all, sources))?;
-    library::complete(&mut scripts, sources, &environment, &macros).map_err(|all| reporter.all(&all, sources))?;
+    library::complete(&mut scripts, sources, &environment).map_err(|all| reporter.all(&all, sources))?;
     Ok(scripts)
 }
 
@@ -358,6 +358,7 @@ struct Sinks {
 }
 
 fn sinks(options: &Options, reporter: &Reporter) -> Result<Sinks, Failed> {
+    listen();
     let mut sinks = Sinks {
         out: match &options.output {
             Some((file, rotation)) => Box::new(output(file, *rotation, reporter)?),

@@ -177,6 +177,8 @@ macro_rules! library_functions {
             modname(address);
             /// Starts a command of the shell.
             system(command);
+            /// Has the output go on in the next file.
+            switch_file();
             /// The name of a system call.
             syscall_name(number);
             /// What probe points call it.
