@@ -31,12 +31,13 @@ const PLACE: &str = "where this handler goes on in user space";
 const AT_THE_RETURN: &str = "take the numbers and pointers at the entry, and make text of them at the return";
 
 /// Divides every kernel handler, and refuses what neither side can do.
-pub fn split(program: &mut Program, max: u32, cx: &mut Context) {
+pub fn split(program: &mut Program, cx: &mut Context) {
+    let max = cx.options.max_string;
     program.remembers_match = remembers_match(program);
     let whole = program.probes.clone();
     let functions = loop {
         let functions = functions(program, max);
-        divide(program, &functions, max);
+        divide(program, &functions, max, cx.options.loops_at_once);
         if !added::note(program) {
             break functions;
         }
@@ -47,13 +48,21 @@ pub fn split(program: &mut Program, max: u32, cx: &mut Context) {
     refuse(program, &functions, max, cx);
 }
 
-fn divide(program: &mut Program, functions: &[Needs], max: u32) {
+fn divide(program: &mut Program, functions: &[Needs], max: u32, loops_at_once: bool) {
     for nth in 0..program.probes.len() {
         if matches!(program.probes[nth].place, Place::Kernel { .. }) {
             let handler = core::mem::take(&mut program.probes[nth].handler);
             let locals = handler.locals;
-            let mut splitter =
-                Splitter { program, functions, probe: nth, max, locals, room: SIZE_MAX, copies: COPIES_MAX };
+            let mut splitter = Splitter {
+                program,
+                functions,
+                probe: nth,
+                max,
+                loops_at_once,
+                locals,
+                room: SIZE_MAX,
+                copies: COPIES_MAX,
+            };
             let body = splitter.list(handler.body, &[]);
             let locals = splitter.locals;
             program.probes[nth].handler = Handler { locals, body };
@@ -179,6 +188,8 @@ struct Splitter<'a> {
     functions: &'a [Needs],
     probe: usize,
     max: u32,
+    /// What functions with loops fail with is raised where they are called ahead.
+    loops_at_once: bool,
     /// Variables of the handler; what is read ahead gets new ones.
     locals: Vec<Local>,
     /// Expressions that the kernel's part still has room for.
