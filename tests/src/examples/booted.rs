@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Example, FOLDER, LOAD, Outcome, Reached, shell_word, wanted};
+use super::{Example, FOLDER, LOAD, Outcome, Reached, SECONDS, shell_word, wanted};
 use crate::lab::extras::{self, Extras};
 use crate::lab::image::Image;
 use crate::lab::kernels::MATRIX;
@@ -105,7 +105,10 @@ exec chroot . /bin/bash /job
 /// What the guest does there: as [`Example::ran`], one line a script.
 fn tries(examples: &[Example]) -> String {
     let shown = if wanted().is_some() { "SHOWN=yes\n" } else { "" };
-    let mut job = format!("{shown}{DISKS}cat > /load <<'END'\n{LOAD}END\nbash /load > /dev/null 2>&1 &\n{TRY}");
+    let seconds = SECONDS.join(" ");
+    let mut job = format!(
+        "PERIODS='{seconds}'\n{shown}{DISKS}cat > /load <<'END'\n{LOAD}END\nbash /load > /dev/null 2>&1 &\n{TRY}"
+    );
     for example in examples {
         let (folder, file) = example.name.rsplit_once('/').unwrap_or(("", &example.name));
         let all = example.options.iter().map(String::as_str).chain([file]);
@@ -128,10 +131,13 @@ export DISKS="/dev/nullb8 /dev/sda /dev/loop0"
 const TRY: &str = r#"
 try() {
   name=$1; shift
-  timeout 900 tapster -v -T 2 "$@" > /stdout 2> /stderr < /dev/null
-  ended=$?
-  said=$(sed -n 's/^\(parse error\|semantic error\|ERROR\|error\|internal error\): //p' /stderr | head -n 1)
-  [ $ended -ge 124 ] && said=${said:-it did not end in time}
+  for seconds in $PERIODS; do
+    timeout 900 tapster -v -T $seconds "$@" > /stdout 2> /stderr < /dev/null
+    ended=$?
+    said=$(sed -n 's/^\(parse error\|semantic error\|ERROR\|error\|internal error\): //p' /stderr | head -n 1)
+    [ $ended -ge 124 ] && said=${said:-it did not end in time}
+    [ -z "$said" ] && ! [ -s /stdout ] || break
+  done
   word=no
   if [ -z "$said" ]; then
     word=silent
