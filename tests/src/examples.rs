@@ -20,8 +20,8 @@ use page::Page;
 pub const FOLDER: &str = "/usr/share/systemtap/examples";
 /// The package.
 const PACKAGE: &str = "systemtap-doc";
-/// Seconds that a script runs where it is run, and those of one that printed nothing: many print every five or ten seconds.
-const SECONDS: [&str; 2] = ["2", "12"];
+/// Seconds that a script runs where it is run, and those of one that printed nothing: many print every five seconds.
+const SECONDS: [&str; 2] = ["2", "6"];
 /// Seconds that anything about one script may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
