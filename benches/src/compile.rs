@@ -61,7 +61,7 @@ fn compile_once(text: &str, args: &[Vec<u8>], world: &dyn World) -> Result<Stage
         let macros = library::macros(text.as_bytes(), &mut sources, &environment)?;
         let file = sources.add_bytes("bench.stp", text.as_bytes());
         let mut scripts = vec![parse(file, &mut sources, &environment, &macros)?.script];
-        library::complete(&mut scripts, &mut sources, &environment, &macros)?;
+        library::complete(&mut scripts, &mut sources, &environment)?;
         times.0[0] = clock.lap();
         let mut checked = check(&scripts, world, &options)?;
         drop(scripts);

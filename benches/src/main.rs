@@ -3,12 +3,12 @@
 //! [`compile`] times the stages before loading within this process; [`live`] whole runs on this kernel, [`event`] what a
 //! hit costs, [`flood`] how many prints arrive and [`large`] large tables at the end, against Debian's bpftrace and programs
 //! in C of our own, [`walk`] a handler in user space beside Rust, [`storm`] scripts that stay on under load, [`growth`]
-//! starts of larger scripts; [`bodies`] counts instructions of handlers beside clang's, and [`boot`] those that a hit takes
+//! starts of larger scripts, [`library`] the reading of the library; [`bodies`] counts instructions of handlers beside clang's, and [`boot`] those that a hit takes
 //! in booted kernels. Nothing is asserted and the exit status is 0: a figure is printed beside its aim, and what could not
 //! be measured is said in a line `skipped: … because …`.
 //!
-//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm`, `--growth` or
-//! `--boot` takes these parts only, `--quick` takes few rounds, boots nothing and downloads nothing, `--write` renews the figures in
+//! Options: `--compile`, `--live`, `--bodies`, `--events`, `--large`, `--flood`, `--walk`, `--storm`, `--growth`,
+//! `--library` or `--boot` takes these parts only, `--quick` takes few rounds, boots nothing and downloads nothing, `--write` renews the figures in
 //! docs/performance.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
@@ -19,6 +19,7 @@ mod event;
 mod flood;
 mod growth;
 mod large;
+mod library;
 mod live;
 mod peer;
 mod reference;
@@ -55,10 +56,11 @@ enum Part {
     Walk,
     Storm,
     Growth,
+    Library,
     Boot,
 }
 
-const PARTS: [(&str, Part); 10] = [
+const PARTS: [(&str, Part); 11] = [
     ("--compile", Part::Compile),
     ("--live", Part::Live),
     ("--bodies", Part::Bodies),
@@ -68,6 +70,7 @@ const PARTS: [(&str, Part); 10] = [
     ("--walk", Part::Walk),
     ("--storm", Part::Storm),
     ("--growth", Part::Growth),
+    ("--library", Part::Library),
     ("--boot", Part::Boot),
 ];
 
@@ -136,6 +139,9 @@ fn measure(request: &Request, report: &mut Report) {
     }
     if request.has(Part::Growth) {
         growth::run(&tapster, rounds, report);
+    }
+    if request.has(Part::Library) {
+        library::run(&tapster, rounds, report);
     }
     if request.has(Part::Boot) {
         boot::run(&tapster, report);

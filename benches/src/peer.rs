@@ -48,7 +48,7 @@ impl Peer {
         if !folder.exists() {
             let scratch = folder.with_extension("new");
             let _ = fs::remove_dir_all(&scratch);
-            apt::Suite::update(SUITE, lab::folder().join("apt").join(SUITE))?.unpack_whole(BPFTRACE, &scratch)?;
+            apt::Suite::update(SUITE, lab::folder().join("apt").join(SUITE))?.unpack_whole(&[BPFTRACE], &scratch)?;
             fs::rename(&scratch, &folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         }
         let libraries = folder.join(LIBRARIES);

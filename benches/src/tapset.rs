@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use tapster_compiler::library;
 use tapster_lang::SourceMap;
 use tapster_lang::ast::{Function, Item};
 use tapster_lang::parse::parse;
-use tapster_lang::preprocess::{Environment, Macros};
+use tapster_lang::preprocess::Environment;
 use tapster_tests::workspace;
 
 use crate::compile::compiles;
@@ -54,7 +55,8 @@ fn functions() -> Result<Vec<Function>, String> {
         let mut sources = SourceMap::new();
         let id = sources.add_bytes(file.display().to_string(), &text);
         let environment = Environment { user_script: false, guru: true, ..Environment::default() };
-        let parsed = parse(id, &mut sources, &environment, &Macros::default());
+        let macros = library::macros(&text, &mut sources, &environment);
+        let parsed = macros.and_then(|macros| parse(id, &mut sources, &environment, &macros));
         let script = parsed.map_err(|errors| format!("{}: {}", file.display(), errors[0].message))?.script;
         let functions = script.items.into_iter().filter_map(|item| match item {
             Item::Function(function) if !function.private => Some(function),

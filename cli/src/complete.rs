@@ -149,7 +149,7 @@ fn listed(pattern: &str, variables: bool) -> Vec<String> {
     let Ok(macros) = library::macros(text.as_bytes(), &mut sources, &environment) else { return Vec::new() };
     let Ok(parsed) = parse(file, &mut sources, &environment, &macros) else { return Vec::new() };
     let mut scripts = vec![parsed.script];
-    match library::complete(&mut scripts, &mut sources, &environment, &macros) {
+    match library::complete(&mut scripts, &mut sources, &environment) {
         Ok(()) => places(&scripts, &machine, &Options::default(), variables),
         Err(_) => Vec::new(),
     }

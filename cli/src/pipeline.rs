@@ -27,7 +27,7 @@ use tapster_lang::parse::parse;
 use tapster_lang::preprocess::Environment;
 use tapster_lang::{Diagnostic, SourceMap, ast};
 use tapster_runtime::command::Command;
-use tapster_runtime::file::{OutputFile, Rotation};
+use tapster_runtime::file::{OutputFile, Rotation, listen};
 use tapster_runtime::privilege::Kept;
 use tapster_runtime::watch::Watcher;
 use tapster_runtime::{LoadError, Machine, Refusal, Session, host};
@@ -96,11 +96,11 @@ fn steps(options: &Options, started: Instant, reporter: &Reporter, passes: &mut 
     if options.goal == Goal::Clif {
         return shown(reporter, &tapster_compiler::emit::clif(&lowered));
     }
-    let image = compile::image(&checked, lowered, &sources, &machine, &host::table())
-        .map_err(|all| reporter.all(&all, &sources))?;
+    let image = compile::image(&checked, lowered, &sources, &machine, &host::table());
     drop(checked);
     let mut again =
         Again { scripts, machine: &machine, choices: check_options, reporter, verbose: passes.verbose() > 0 };
+    let image = image.or_else(|all| again.smaller(&sources).ok_or_else(|| reporter.all(&all, &sources)))?;
     match options.goal {
         Goal::Bpf => shown(reporter, &tapster_compiler::emit::bpf(&image, &sources)),
         Goal::Image => shown(reporter, &tapster_compiler::emit::image(&image)),
@@ -234,7 +234,7 @@ fn parse_scripts(
     let mut scripts = vec![script];
     library::extend(&mut scripts, &extras, sources, &environment, &macros)
         .map_err(|all| reporter.all(&all, sources))?;
-    library::complete(&mut scripts, sources, &environment, &macros).map_err(|all| reporter.all(&all, sources))?;
+    library::complete(&mut scripts, sources, &environment).map_err(|all| reporter.all(&all, sources))?;
     Ok(scripts)
 }
 
@@ -277,11 +277,14 @@ struct Again<'a> {
 impl Again<'_> {
     /// The image that does without what the kernel has refused; nothing where that would change nothing.
     fn compile(&mut self, refusal: &Refusal, sources: &SourceMap) -> Option<Image> {
-        let known = |choices: &check::Options| choices.turned_down.len() + choices.refused.len();
+        let known = |choices: &check::Options| {
+            choices.turned_down.len() + choices.refused.len() + usize::from(choices.loops_at_once)
+        };
         let before = known(&self.choices);
         let said = match refusal {
             Refusal::Rejected(rejection) => {
                 self.choices.turned_down.extend(rejection.places.iter().cloned());
+                self.choices.loops_at_once = true;
                 let (places, reason) = (rejection.places.join(", "), rejection.reason());
                 vec![format!("the arguments of {places} are copied: the verifier says, {reason}")]
             }
@@ -299,6 +302,16 @@ impl Again<'_> {
         if self.verbose {
             said.iter().for_each(|line| self.reporter.line(line));
         }
+        self.image(sources)
+    }
+
+    /// The image where handlers keep less, for one that was too large.
+    fn smaller(&mut self, sources: &SourceMap) -> Option<Image> {
+        self.choices.loops_at_once = true;
+        self.image(sources)
+    }
+
+    fn image(&self, sources: &SourceMap) -> Option<Image> {
         let mut checked = check(&self.scripts, self.machine, &self.choices).ok()?;
         let lowered = compile::lower_checked(&mut checked, &self.choices).ok()?;
         compile::image(&checked, lowered, sources, self.machine, &host::table()).ok()
@@ -361,6 +374,7 @@ struct Sinks {
 }
 
 fn sinks(options: &Options, reporter: &Reporter) -> Result<Sinks, Failed> {
+    listen();
     let mut sinks = Sinks {
         out: match &options.output {
             Some((file, rotation)) => Box::new(output(file, *rotation, reporter)?),

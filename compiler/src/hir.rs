@@ -58,6 +58,8 @@ pub struct Handoff {
     pub handler: Handler,
     /// Variables whose values come from the kernel.
     pub captures: Vec<LocalId>,
+    /// The kernel's part goes on behind it: this is one statement that nothing there depends on.
+    pub aside: bool,
 }
 
 /// A function of the script.
@@ -266,7 +268,7 @@ pub enum StmtKind {
     Next,
     /// `return`
     Return(Option<Expr>),
-    /// User space goes on with the handoff of this number; the kernel's part ends.
+    /// User space goes on with the handoff of this number; the kernel's part ends, unless it is one aside.
     Handoff(usize),
     /// `delete`
     Delete(Target),

@@ -179,6 +179,8 @@ macro_rules! library_functions {
             modname(address);
             /// Starts a command of the shell.
             system(command);
+            /// Has the output go on in the next file.
+            switch_file();
             /// The name of a system call.
             syscall_name(number);
             /// The number of a system call, -1 where there is none of that name.

@@ -41,22 +41,36 @@ impl Opened {
 
 /// The macros of the library that a text may use.
 pub fn macros(text: &[u8], sources: &mut SourceMap, environment: &Environment) -> Result<Macros, Vec<Diagnostic>> {
-    let mut macros = Macros::default();
-    let mut opened = Opened::default();
-    let mut taken: HashSet<&str> = HashSet::new();
-    let mut texts: Vec<&[u8]> = vec![text];
-    while let Some(text) = texts.pop() {
-        for name in operators(text) {
-            if let Some(definition) = definitions(name, None).next()
-                && taken.insert(definition.name)
-            {
-                let id = opened.text(definition, sources);
-                macros.add_file(id, sources, environment)?;
-                texts.push(definition.text().as_bytes());
+    let mut used = Used::default();
+    used.add(text, sources, environment)?;
+    Ok(used.macros)
+}
+
+/// Macros of the library that texts use, and those that these use.
+#[derive(Default)]
+struct Used {
+    macros: Macros,
+    opened: Opened,
+    taken: HashSet<&'static str>,
+}
+
+impl Used {
+    /// Adds those that one more text uses.
+    fn add(&mut self, text: &[u8], sources: &mut SourceMap, environment: &Environment) -> Result<(), Vec<Diagnostic>> {
+        let mut texts: Vec<&[u8]> = vec![text];
+        while let Some(text) = texts.pop() {
+            for name in operators(text) {
+                if let Some(definition) = definitions(name, None).next()
+                    && self.taken.insert(definition.name)
+                {
+                    let id = self.opened.text(definition, sources);
+                    self.macros.add_file(id, sources, environment)?;
+                    texts.push(definition.text().as_bytes());
+                }
             }
         }
+        Ok(())
     }
-    Ok(macros)
 }
 
 /// The words of a text that begin with `@`.
@@ -75,19 +89,23 @@ pub fn complete(
     scripts: &mut Vec<Script>,
     sources: &mut SourceMap,
     environment: &Environment,
-    macros: &Macros,
 ) -> Result<(), Vec<Diagnostic>> {
     let environment = Environment { user_script: false, ..*environment };
     let mut needs = Needs { own: defined(scripts), ..Needs::default() };
     scripts.iter().for_each(|script| needs.look(script, None));
     let mut opened = Opened::default();
+    let mut used = Used::default();
     let mut places: HashMap<u16, usize> = HashMap::new();
     while let Some(needed) = needs.queue.pop_front() {
         let (id, file) = match needed {
-            Needed::Definition(definition) => (opened.text(definition, sources), Some(definition.file)),
+            Needed::Definition(definition) => {
+                used.add(definition.text().as_bytes(), sources, &environment)?;
+                (opened.text(definition, sources), Some(definition.file))
+            }
             Needed::Made(name, text) => (sources.add_bytes(name, text.as_bytes()), None),
         };
-        let script = parse(id, sources, &environment, macros)?.script;
+        // The library sees its own macros alone.
+        let script = parse(id, sources, &environment, &used.macros)?.script;
         needs.look(&script, file);
         match file.map(|file| *places.entry(file).or_insert(scripts.len())).filter(|place| *place < scripts.len()) {
             Some(place) => scripts[place].items.extend(script.items),

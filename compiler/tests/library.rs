@@ -61,7 +61,7 @@ fn taken(text: &str) -> Vec<(String, String, u32)> {
     let macros = library::macros(text.as_bytes(), &mut sources, &environment).expect("macros that can be read");
     let file = sources.add("<input>", text);
     let mut scripts = vec![parse(file, &mut sources, &environment, &macros).expect("a script").script];
-    library::complete(&mut scripts, &mut sources, &environment, &macros).expect("a library that can be read");
+    library::complete(&mut scripts, &mut sources, &environment).expect("a library that can be read");
     let at = |name: String, span: Span| {
         let place = sources.locate(span.start);
         (name, place.file.to_owned(), place.line)

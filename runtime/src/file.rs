@@ -1,11 +1,13 @@
 //! The file of `-o`: its name, with the time in it, and when another one begins.
 
-use crate::sys::clock;
+use crate::sys::{clock, next_file};
 use std::collections::VecDeque;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+pub use crate::sys::next_file::listen;
 
 /// When another file begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ impl OutputFile {
     pub fn create(pattern: &OsStr, rotation: Option<Rotation>) -> io::Result<OutputFile> {
         let name = name(pattern, rotation.map(|_| 0))?;
         let file = File::create(&name)?;
+        // Whoever asked before had no file to mean.
+        next_file::take();
         Ok(OutputFile { pattern: pattern.into(), rotation, file, written: 0, number: 0, kept: [name].into() })
     }
 
@@ -64,6 +68,9 @@ impl OutputFile {
 
 impl Write for OutputFile {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if next_file::take() {
+            self.turn(self.rotation.and_then(|rotation| rotation.files))?;
+        }
         let mut left = text;
         while let Some(rotation) = self.rotation {
             let (now, later) = self.part(left, rotation);

@@ -1,7 +1,7 @@
 //! The lab: stock kernels of other ages, booted in seconds in QEMU without hardware virtualisation.
 //!
 //! [`kernels`] gets them through [`apt`] into `target/lab/` and [`vmlinux`] unpacks them, [`extras`] has what
-//! else Debian has of them; [`image`] packs a root file system, in the format of [`cpio`], with the binary under test and
+//! else Debian has of them, [`userland`] of programs; [`image`] packs a root file system, in the format of [`cpio`], with the binary under test and
 //! the corpus; [`qemu`] boots; [`session`] runs all jobs of one kernel in one boot. What each kernel offers is not written
 //! down here: the runner in the guest finds out.
 
@@ -12,6 +12,7 @@ pub mod image;
 pub mod kernels;
 pub mod qemu;
 pub mod session;
+pub mod userland;
 pub mod vmlinux;
 
 use std::fs::{self, File};

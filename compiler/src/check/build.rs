@@ -44,8 +44,9 @@ fn build_once(scripts: &[Script], names: &Names, program: &mut Program, resolver
     for (file, script) in scripts.iter().enumerate() {
         for item in &script.items {
             let Item::Probe(probe) = item else { continue };
+            let mut refused = Refused::default();
             for point in &probe.points {
-                let (mut resolved, mut decided, mut refused) = (0, Decided::default(), Vec::new());
+                let (mut resolved, mut decided) = (0, Decided::default());
                 for expanded in aliases.expand(point, file, cx) {
                     if decided.rules_out(&expanded) {
                         continue;
@@ -56,10 +57,11 @@ fn build_once(scripts: &[Script], names: &Names, program: &mut Program, resolver
                     let written = Written { expanded: &expanded, point, probe, file };
                     place::place(&written, sites, (names, &mut instances), program, resolver, cx);
                 }
+                let errors = refused.take(point.sufficient);
                 if resolved > 0 && is_pattern(point) {
-                    note_passed_over(point, &refused, resolver);
+                    note_passed_over(point, &errors, resolver);
                 } else {
-                    refused.into_iter().for_each(|error| cx.report(error));
+                    errors.into_iter().for_each(|error| cx.report(error));
                 }
                 if point.sufficient && resolved > 0 {
                     break;
@@ -154,15 +156,43 @@ fn unless(guard: &hir::Expr) -> Stmt {
 }
 
 /// Where a point stands; an error goes to the others.
-fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, refused: &mut Vec<Diagnostic>) -> Vec<Site> {
-    match probe::resolve(point, resolver, aliases.firsts()) {
-        Ok(sites) => sites,
-        Err(_) if point.optional || point.sufficient => Vec::new(),
-        Err(diagnostic) => {
-            let at = point.components.first().map_or(point.span, |first| first.name.span);
-            refused.push(diagnostic.during("while resolving probe point", at));
-            Vec::new()
+fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, refused: &mut Refused) -> Vec<Site> {
+    probe::resolve(point, resolver, aliases.firsts()).unwrap_or_else(|diagnostic| {
+        let at = point.components.first().map_or(point.span, |first| first.name.span);
+        refused.add(diagnostic.during("while resolving probe point", at), point);
+        Vec::new()
+    })
+}
+
+/// Why points stand nowhere.
+#[derive(Default)]
+struct Refused {
+    errors: Vec<Diagnostic>,
+    /// Of an alternative before these, which is there, and cannot be probed.
+    unreachable: Option<Diagnostic>,
+}
+
+impl Refused {
+    fn add(&mut self, error: Diagnostic, point: &ProbePoint) {
+        match error.code {
+            _ if !point.optional && !point.sufficient => self.errors.push(error),
+            "probe::no-rung" if point.sufficient => self.unreachable = Some(error),
+            _ => {}
         }
+    }
+
+    /// What to say of a point, which may have alternatives behind it. That the last of some is not there is not what
+    /// stops a script, where another one is.
+    fn take(&mut self, goes_on: bool) -> Vec<Diagnostic> {
+        let mut errors = core::mem::take(&mut self.errors);
+        if let Some(last) = errors.iter_mut().find(|error| error.code == "probe::no-match")
+            && let Some(first) = self.unreachable.take()
+        {
+            let note = core::mem::take(&mut last.message);
+            *last = first.note(note);
+        }
+        self.unreachable = self.unreachable.take().filter(|_| goes_on);
+        errors
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Options {
     pub turned_down: BTreeSet<String>,
     /// Places, likewise, that the kernel has refused late, with why: the next rung is tried there.
     pub refused: BTreeMap<String, String>,
+    /// What functions with loops read for a part of a handler that user space perhaps does not come to raises its errors
+    /// at once: kept for later, they want more room than some handlers have.
+    pub loops_at_once: bool,
     /// Initial values of globals by name, `-G`; the last one of a name counts.
     pub globals: Vec<(String, String)>,
     /// Print at the end what is written and never read; off with `--no-global-var-display`.
@@ -76,6 +79,7 @@ impl Default for Options {
             attach: None,
             turned_down: BTreeSet::new(),
             refused: BTreeMap::new(),
+            loops_at_once: false,
             globals: Vec::new(),
             display: true,
             elide: true,

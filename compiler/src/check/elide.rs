@@ -95,7 +95,7 @@ fn empty_probes(program: &mut Program, round: &mut Round) {
 }
 
 /// Whether calling each function does something, itself or through others.
-fn effects(program: &mut Program) -> Vec<bool> {
+pub(super) fn effects(program: &mut Program) -> Vec<bool> {
     let mut effects = vec![false; program.functions.len()];
     let mut callers: Vec<Vec<FunctionId>> = vec![Vec::new(); effects.len()];
     let mut acting = Vec::new();
@@ -132,7 +132,7 @@ fn body_acts(handler: &mut Handler) -> bool {
 }
 
 /// Whether an expression does something beside giving a value.
-fn acts(e: &mut Expr, effects: &[bool]) -> bool {
+pub(super) fn acts(e: &mut Expr, effects: &[bool]) -> bool {
     let mut acts = false;
     expr_mut(e, &mut |part| {
         acts |= match &part.kind {

@@ -173,7 +173,7 @@ fn behind_types(library: &LibraryText, program: &mut hir::Program, notes: &mut V
     refine::refine(program);
     defer::defer(library, program);
     shape::shape(program, cx.options.max_string);
-    split::split(program, cx.options.max_string, cx);
+    split::split(program, cx);
     usage::note_sides(program);
 }
 

@@ -6,7 +6,6 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("stack_size", "no program of eBPF sees the stack that the kernel runs on; print_backtrace() says what is on it"),
     ("stack_unused", "no program of eBPF sees the stack that the kernel runs on; print_backtrace() says what is on it"),
     ("stack_used", "no program of eBPF sees the stack that the kernel runs on; print_backtrace() says what is on it"),
-    ("switch_file", "output goes on in another file by its size: -o FILE -S MEGABYTES"),
     ("task_backtrace", "SystemTap has it no more since 1.6; backtrace() is that of the current task"),
     ("umodaddr", "usymdata() gives an address by its function and file"),
     ("umodbuildid", "umodname() gives the file, and `readelf -n FILE` its number"),

@@ -5,6 +5,7 @@
 //! of the task travel with every handoff. What would have to be read later is refused.
 
 mod ahead;
+mod aside;
 mod early;
 mod guarded;
 
@@ -14,7 +15,7 @@ use super::sides::{Refusal, Side};
 use crate::hir::walk::{expr_mut, handler_mut, stmt_mut, stmts_mut};
 use crate::hir::{Expr, ExprKind, FunctionId, Handler, Handoff, Local, Place, Program, Stmt, StmtKind, Target, reach};
 use crate::host::LibraryFn;
-use crate::intrinsic::{Memory, Op};
+use crate::intrinsic::Op;
 use ahead::Fixed;
 use tapster_lang::{Diagnostic, Span};
 
@@ -30,12 +31,13 @@ const PLACE: &str = "where this handler goes on in user space";
 const AT_THE_RETURN: &str = "take the numbers and pointers at the entry, and make text of them at the return";
 
 /// Divides every kernel handler, and refuses what neither side can do.
-pub fn split(program: &mut Program, max: u32, cx: &mut Context) {
+pub fn split(program: &mut Program, cx: &mut Context) {
+    let max = cx.options.max_string;
     program.remembers_match = remembers_match(program);
     let whole = program.probes.clone();
     let functions = loop {
         let functions = functions(program, max);
-        divide(program, &functions, max);
+        divide(program, &functions, max, cx.options.loops_at_once);
         if !added::note(program) {
             break functions;
         }
@@ -46,13 +48,21 @@ pub fn split(program: &mut Program, max: u32, cx: &mut Context) {
     refuse(program, &functions, max, cx);
 }
 
-fn divide(program: &mut Program, functions: &[Needs], max: u32) {
+fn divide(program: &mut Program, functions: &[Needs], max: u32, loops_at_once: bool) {
     for nth in 0..program.probes.len() {
         if matches!(program.probes[nth].place, Place::Kernel { .. }) {
             let handler = core::mem::take(&mut program.probes[nth].handler);
             let locals = handler.locals;
-            let mut splitter =
-                Splitter { program, functions, probe: nth, max, locals, room: SIZE_MAX, copies: COPIES_MAX };
+            let mut splitter = Splitter {
+                program,
+                functions,
+                probe: nth,
+                max,
+                loops_at_once,
+                locals,
+                room: SIZE_MAX,
+                copies: COPIES_MAX,
+            };
             let body = splitter.list(handler.body, &[]);
             let locals = splitter.locals;
             program.probes[nth].handler = Handler { locals, body };
@@ -88,6 +98,8 @@ struct Needs {
     loops: bool,
     /// Whether it mentions globals.
     globals: bool,
+    /// Whether it reads the memory of the process.
+    process: bool,
     /// Expressions.
     size: usize,
     /// Calls within each other.
@@ -106,6 +118,7 @@ fn functions(program: &mut Program, max: u32) -> Vec<Needs> {
             fails: program.functions[id].recursive || guarded::fails(&handler),
             loops: guarded::loops(&mut handler),
             globals: ahead::mentions_globals(&mut handler),
+            process: aside::reads_process(&mut handler),
             ..Needs::default()
         };
         program.functions[id].handler = handler;
@@ -131,6 +144,7 @@ fn with_callees(program: &mut Program, own: &[Needs]) -> Vec<Needs> {
                 needs.reads |= part.reads;
                 needs.loops |= part.loops;
                 needs.globals |= part.globals;
+                needs.process |= part.process;
                 needs.nesting = needs.nesting.max(part.nesting);
             }
             needs.fails |= own[*id].fails || guarded::fails_in(&program.functions[*id].handler, program, &all);
@@ -174,6 +188,8 @@ struct Splitter<'a> {
     functions: &'a [Needs],
     probe: usize,
     max: u32,
+    /// What functions with loops fail with is raised where they are called ahead.
+    loops_at_once: bool,
     /// Variables of the handler; what is read ahead gets new ones.
     locals: Vec<Local>,
     /// Expressions that the kernel's part still has room for.
@@ -206,7 +222,14 @@ impl Splitter<'_> {
                     kernel.push(Stmt { kind: StmtKind::If(cond, then, other), span });
                 }
                 kind => {
-                    let body: Vec<Stmt> = [Stmt { kind, span }].into_iter().chain(following).collect();
+                    let first = Stmt { kind, span };
+                    let stmts: Vec<Stmt> = [&first].into_iter().chain(left.as_slice()).cloned().collect();
+                    if let Some(count) = self.aside(&stmts, rest) {
+                        kernel.extend(self.hand_aside(stmts[..count].to_vec(), span));
+                        left.by_ref().take(count - 1).for_each(drop);
+                        continue;
+                    }
+                    let body: Vec<Stmt> = [first].into_iter().chain(following).collect();
                     kernel.extend(self.hand_over(body, span));
                     return kernel;
                 }
@@ -231,13 +254,19 @@ impl Splitter<'_> {
 
     /// What the kernel does where user space goes on: reads ahead, then hands over.
     fn hand_over(&mut self, mut body: Vec<Stmt>, span: Span) -> Vec<Stmt> {
-        self.inline(&mut body);
-        let mut ahead = early::take(&mut body, &self.locals);
-        ahead.extend(self.read_ahead(&mut body));
+        let mut ahead = self.prepare(&mut body);
         let number = self.program.handoffs.len();
         let handler = Handler { locals: Vec::new(), body };
-        self.program.handoffs.push(Handoff { probe: self.probe, handler, captures: Vec::new() });
+        self.program.handoffs.push(Handoff { probe: self.probe, handler, captures: Vec::new(), aside: false });
         ahead.push(Stmt { kind: StmtKind::Handoff(number), span });
+        ahead
+    }
+
+    /// What the kernel does for statements that go over, before it hands them over.
+    fn prepare(&mut self, body: &mut [Stmt]) -> Vec<Stmt> {
+        self.inline(body);
+        let mut ahead = early::take(body, &self.locals);
+        ahead.extend(self.read_ahead(body));
         ahead
     }
 
@@ -311,10 +340,7 @@ fn of_the_process(program: &mut Program, handler: &mut Handler) -> impl Iterator
     let mut found = Vec::new();
     let mut look = |e: &mut Expr| {
         if let ExprKind::Intrinsic(intrinsic, _) = &e.kind
-            && let Op::ReadText(Memory::User)
-            | Op::ReadNumber(Memory::User, ..)
-            | Op::Peek(Memory::User, ..)
-            | Op::PeekText(Memory::User) = intrinsic.op
+            && aside::is_of_the_process(e)
         {
             let (what, help) = (format!("{}()", intrinsic.name), super::sides::READ_BEFORE);
             found.push(Refusal { what, span: e.span, help });

@@ -494,4 +494,11 @@ pub const INTRINSICS: &[Intrinsic] = &[
         "The module that a kernel address lies in; `kernel` is the kernel itself.",
     ),
     library(LibraryFn::system, &[S], Type::Unknown, true, "Starts a command of the shell."),
+    library(
+        LibraryFn::switch_file,
+        &[],
+        Type::Unknown,
+        true,
+        "Has the output go on in the next file, as the signal USR2 does; without `-o` nothing happens.",
+    ),
 ];

@@ -172,12 +172,15 @@ impl<'a, T: Target> Lowerer<'a, '_, T> {
         self.code.store_k(0, Addr::at(params[0]));
     }
 
-    /// Hands the rest of the handler to user space.
+    /// Hands the rest of the handler, or a statement of it, to user space.
     pub(super) fn hand_over(&mut self, number: usize) {
-        let captures = &self.program.handoffs[number].captures;
-        let values: Vec<PrintArg> = captures.iter().map(|local| self.captured(*local)).collect();
+        let handoff = &self.program.handoffs[number];
+        let values: Vec<PrintArg> = handoff.captures.iter().map(|local| self.captured(*local)).collect();
         self.target.hand_over(&mut self.code, number, &values);
-        self.ended = true;
+        if !handoff.aside {
+            self.target.handed_on(&mut self.code);
+            self.ended = true;
+        }
     }
 
     fn captured(&mut self, local: hir::LocalId) -> PrintArg {

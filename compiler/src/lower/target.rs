@@ -85,8 +85,11 @@ pub trait Target {
     /// `exit()`.
     fn exit(&mut self, code: &mut Code);
 
-    /// Sends the values that the handoff with this number needs, and leaves the handler. The block being filled ends.
+    /// Sends the values that the handoff with this number needs.
     fn hand_over(&mut self, code: &mut Code, number: usize, values: &[PrintArg]);
+
+    /// Leaves the handler, whose rest was handed over. The block being filled ends.
+    fn handed_on(&mut self, code: &mut Code);
 
     /// The values that the kernel's part of a handler has sent.
     fn handed_over(&mut self, code: &mut Code) -> Addr;

@@ -74,6 +74,10 @@ impl Target for User {
         unreachable!("{KERNEL_ONLY}")
     }
 
+    fn handed_on(&mut self, _: &mut Code) {
+        unreachable!("{KERNEL_ONLY}")
+    }
+
     fn handed_over(&mut self, code: &mut Code) -> Addr {
         let record = code.load(I64, self.field(context::RECORD));
         Addr::at(record).plus(event::SIZE)

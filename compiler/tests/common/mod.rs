@@ -36,7 +36,7 @@ fn steps(
     let file = sources.add_bytes("<input>", text);
     let parsed = parse(file, sources, environment, &macros)?;
     let mut scripts = vec![parsed.script];
-    library::complete(&mut scripts, sources, environment, &macros)?;
+    library::complete(&mut scripts, sources, environment)?;
     let mut checked = check(&scripts, world, options)?;
     let lowered = compile::lower_checked(&mut checked, options)?;
     compile::image(&checked, lowered, sources, world, &host())

@@ -16,6 +16,7 @@ pub mod syscall;
 pub mod text;
 
 use crate::run::Run;
+use crate::sys::next_file;
 use std::borrow::Cow;
 use tapster_compiler::host::LibraryFn;
 
@@ -149,6 +150,11 @@ pub fn call<'a>(
         }
         LibraryFn::printk => {
             machine::write_log(args.long(0), args.text(1))?;
+            Nothing
+        }
+        LibraryFn::switch_file => {
+            run.output.flush();
+            next_file::ask();
             Nothing
         }
         LibraryFn::system => {

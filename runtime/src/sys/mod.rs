@@ -10,6 +10,7 @@ pub mod errno;
 pub mod file;
 pub mod link;
 pub mod memory;
+pub mod next_file;
 pub mod peek;
 pub mod perf;
 pub mod process;

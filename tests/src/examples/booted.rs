@@ -2,29 +2,42 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use super::{Example, FOLDER, LOAD, Outcome, Reached, shell_word};
+use super::{Example, FOLDER, LOAD, Outcome, Reached, SECONDS, shell_word, wanted};
 use crate::lab::extras::{self, Extras};
 use crate::lab::image::Image;
 use crate::lab::kernels::MATRIX;
 use crate::lab::qemu::{self, Options};
+use crate::lab::userland::{self, Packages};
 use crate::lab::{Scratch, session};
 
 /// The kernel of the lab that they are tried on: the stable Debian's.
 pub const KERNEL: &str = "6.12";
-/// Where they are in the guest.
+/// Where Debian's root is in the guest, which becomes `/`, and where the examples are in it.
+const DEBIAN: &str = "/debian";
 const THERE: &str = "/examples";
-/// Libraries that scripts trace, beside the C library, which the helpers need.
-const LIBRARIES: &[&str] = &["libpthread.so.0", "libresolv.so.2", "libssl.so.3"];
-/// Programs that scripts trace or run, from this machine.
-const PROGRAMS: &[&str] = &["/bin/bash", "/usr/bin/find", "/usr/bin/ls", "/usr/bin/stap"];
+/// Programs and libraries that scripts trace or run.
+const PACKAGES: Packages = Packages {
+    whole: &[
+        "bash",
+        "coreutils",
+        "findutils",
+        "libc6-dbg",
+        "libgnutls30t64",
+        "libssl3t64",
+        "php8.4-cli",
+        "python-is-python3",
+        "systemtap",
+    ],
+    // Libraries that are traced: those that they need do not matter.
+    alone: &["libguestfs0t64", "libtcl8.6"],
+    links: &[("/usr/bin/php", "php8.4")],
+};
 /// Modules that scripts probe, and disks for the load.
 const MODULES: &[&str] =
     &["loop", "sd_mod", "st", "scsi_debug", "autofs4", "kvm", "xfs", "nfsd", "nfsv3", "nfsv4", "dccp", "bridge"];
-/// Where debug information of programs is installed.
-const SYMBOLS: &str = "/usr/lib/debug/.build-id";
 /// What a line about a script begins with.
 const MARK: &str = "@@ ";
 
@@ -36,21 +49,27 @@ pub fn outcomes(examples: &[Example], tapster: &Path) -> Result<Vec<Outcome>, St
     let scratch = Scratch::new().map_err(|error| error.to_string())?;
     let initramfs = scratch.path().join("initramfs");
     let extras = extras::of(&kernel, row.suite, MODULES)?;
+    let root = userland::of(row.suite, &PACKAGES)?;
     let image = || {
-        let mut image = session::standard_image(&job(examples), &kernel, tapster)?;
-        image.tree(Path::new(FOLDER), THERE)?;
+        let mut image = session::standard_image(MOVE, &kernel, tapster)?;
+        image.root(&root, DEBIAN)?;
+        image.tree(Path::new(FOLDER), &format!("{DEBIAN}{THERE}"))?;
         furnish(&mut image, &extras)?;
+        image.text(&format!("{DEBIAN}/job"), &tries(examples));
         image.write(&initramfs)
     };
     image().map_err(|error| format!("initramfs: {error}"))?;
     let options = Options {
         memory: 6144,
-        limit: Duration::from_secs(3600),
-        silence: Duration::from_secs(300),
+        limit: Duration::from_secs(7200),
+        silence: Duration::from_secs(1000),
         ..Options::default()
     };
     let said = qemu::boot(&kernel, &initramfs, &options).map_err(|error| error.to_string())?;
     let told: HashMap<&str, Outcome> = said.stdout.lines().filter_map(outcome).collect();
+    if wanted().is_some() {
+        eprintln!("{}", said.stderr);
+    }
     if told.len() < examples.len() / 2 {
         return Err(format!("the guest told of {} scripts only\n{}", told.len(), said.console));
     }
@@ -58,18 +77,11 @@ pub fn outcomes(examples: &[Example], tapster: &Path) -> Result<Vec<Outcome>, St
     Ok(examples.iter().map(|example| told.get(&*example.name).cloned().unwrap_or_else(unknown)).collect())
 }
 
-/// Adds what a machine with Debian on it has, and what its makers have of the kernel.
+/// Adds what Debian has of the kernel.
 fn furnish(image: &mut Image, extras: &Extras) -> io::Result<()> {
     extras.modules.iter().try_for_each(|module| image.module(module))?;
-    image.file(&format!("/boot/config-{}", extras.release), &extras.config)?;
-    image.file(&format!("/usr/lib/debug/boot/vmlinux-{}", extras.release), &extras.debug)?;
-    let folder = Path::new("/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
-    let libraries = LIBRARIES.iter().map(|name| folder.join(name));
-    let files = libraries.chain(PROGRAMS.iter().map(PathBuf::from)).filter(|file| file.exists());
-    for file in files {
-        image.in_place(&file)?;
-    }
-    if Path::new(SYMBOLS).exists() { image.tree(Path::new(SYMBOLS), SYMBOLS) } else { Ok(()) }
+    image.file(&format!("{DEBIAN}/boot/config-{}", extras.release), &extras.config)?;
+    image.file(&format!("{DEBIAN}/usr/lib/debug/boot/vmlinux-{}", extras.release), &extras.debug)
 }
 
 /// `@@ WORD NAME WHY`
@@ -79,9 +91,24 @@ fn outcome(line: &str) -> Option<(&str, Outcome)> {
     Some((name, Outcome { reached: Reached::from_word(word)?, why: parts.next().unwrap_or_default().to_owned() }))
 }
 
-/// What the guest does: as [`Example::ran`], one line a script.
-fn job(examples: &[Example]) -> String {
-    let mut job = format!("{DISKS}cat > /load <<'END'\n{LOAD}END\nsh /load > /dev/null 2>&1 &\n{TRY}");
+/// Debian's root becomes that of the guest. What it lacks of small programs is busybox's.
+const MOVE: &str = r#"
+mount --bind /debian /debian && cd /debian && mkdir -p tests proc sys dev tmp run root applets
+for folder in tests proc sys dev tmp; do mount --rbind /$folder $folder; done
+cp /busybox applets/busybox
+chroot . /applets/busybox --install -s /applets
+mount --move . /
+export PATH=$PATH:/applets
+exec chroot . /bin/bash /job
+"#;
+
+/// What the guest does there: as [`Example::ran`], one line a script.
+fn tries(examples: &[Example]) -> String {
+    let shown = if wanted().is_some() { "SHOWN=yes\n" } else { "" };
+    let seconds = SECONDS.join(" ");
+    let mut job = format!(
+        "PERIODS='{seconds}'\n{shown}{DISKS}cat > /load <<'END'\n{LOAD}END\nbash /load > /dev/null 2>&1 &\n{TRY}"
+    );
     for example in examples {
         let (folder, file) = example.name.rsplit_once('/').unwrap_or(("", &example.name));
         let all = example.options.iter().map(String::as_str).chain([file]);
@@ -100,13 +127,17 @@ losetup /dev/loop0 /tmp/disk
 export DISKS="/dev/nullb8 /dev/sda /dev/loop0"
 "#;
 
+// Those that stand at a thousand functions, each with a program of its own, take minutes to attach in an emulator.
 const TRY: &str = r#"
 try() {
   name=$1; shift
-  timeout 150 tapster -v -T 2 "$@" > /stdout 2> /stderr < /dev/null
-  ended=$?
-  said=$(sed -n 's/^\(parse error\|semantic error\|ERROR\|error\|internal error\): //p' /stderr | head -n 1)
-  [ $ended -ge 124 ] && said=${said:-it did not end in time}
+  for seconds in $PERIODS; do
+    timeout 900 tapster -v -T $seconds "$@" > /stdout 2> /stderr < /dev/null
+    ended=$?
+    said=$(sed -n 's/^\(parse error\|semantic error\|ERROR\|error\|internal error\): //p' /stderr | head -n 1)
+    [ $ended -ge 124 ] && said=${said:-it did not end in time}
+    [ -z "$said" ] && ! [ -s /stdout ] || break
+  done
   word=no
   if [ -z "$said" ]; then
     word=silent
@@ -116,5 +147,6 @@ try() {
   elif grep -q '^Pass 1: parsed' /stderr; then word=parses
   fi
   echo "@@ $word $name $said"
+  if [ -n "$SHOWN" ]; then echo "== $word $name"; head -c 3000 /stdout; head -c 3000 /stderr; fi >&2
 }
 "#;

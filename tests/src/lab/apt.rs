@@ -49,12 +49,13 @@ impl Suite {
         unpacked.map(drop)
     }
 
-    /// Downloads a package with all that it needs, as if nothing were installed here, and unpacks it all into `into`.
-    pub fn unpack_whole(&self, package: &str, into: &Path) -> Result<(), String> {
+    /// Downloads packages with all that they need, as if nothing were installed here, and unpacks it all into `into`.
+    pub fn unpack_whole(&self, packages: &[&str], into: &Path) -> Result<(), String> {
         let (nothing, archives) = (self.folder.join("nothing-installed"), self.folder.join("cache/archives"));
         fs::write(&nothing, "").map_err(|e| format!("{}: {e}", nothing.display()))?;
         let status = format!("Dir::State::status={}", nothing.display());
-        let words = ["-o", &status, "--yes", "--no-install-recommends", "--download-only", "install", package];
+        let mut words = vec!["-o", &status, "--yes", "--no-install-recommends", "--download-only", "install"];
+        words.extend(packages);
         self.run("apt-get", &words)?;
         for file in packages_in(&archives) {
             output(Command::new("dpkg").arg("-x").arg(&file).arg(into))?;

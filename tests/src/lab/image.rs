@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,9 +53,34 @@ impl Image {
         self.executable(path, &format!("/add/{}", name.to_string_lossy()))
     }
 
-    /// Adds a program or library under its own path, and the libraries that it needs.
-    pub fn in_place(&mut self, path: &Path) -> io::Result<()> {
-        self.executable(path, &path.to_string_lossy())
+    /// Adds all below a folder as it is, with links and modes, but what nobody runs or traces.
+    pub fn root(&mut self, from: &Path, to: &str) -> io::Result<()> {
+        const LEFT_OUT: [&str; 6] = [
+            "/usr/include",
+            "/usr/share/doc",
+            "/usr/share/man",
+            "/usr/share/info",
+            "/usr/share/locale",
+            "/usr/share/i18n",
+        ];
+        self.archive.folder(to);
+        let mut open = vec![(from.to_path_buf(), String::new())];
+        while let Some((folder, under)) = open.pop() {
+            for entry in fs::read_dir(folder)?.flatten() {
+                let (kind, path) = (entry.file_type()?, format!("{under}/{}", entry.file_name().to_string_lossy()));
+                let there = format!("{to}{path}");
+                if kind.is_symlink() {
+                    self.archive.symlink(&there, &fs::read_link(entry.path())?.to_string_lossy());
+                } else if kind.is_dir() && !LEFT_OUT.contains(&&*path) {
+                    self.archive.folder(&there);
+                    open.push((entry.path(), path));
+                } else if kind.is_file() && !path.ends_with(".a") {
+                    let mode = entry.metadata()?.permissions().mode() & 0o7777;
+                    self.archive.file(&there, mode, &read(&entry.path())?);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Adds a module that the first process loads; those that it needs come before it.

@@ -184,7 +184,7 @@ fn parsed(sources: &mut SourceMap) -> Result<Vec<Script>, Vec<Diagnostic>> {
     let (environment, macros) = (Environment::default(), Macros::default());
     let failed = |errors| vec![Diagnostic::error("parse::syntax", format!("{errors:?}"))];
     let mut scripts = vec![parse(file, sources, &environment, &macros).map_err(failed)?.script];
-    library::complete(&mut scripts, sources, &environment, &macros)?;
+    library::complete(&mut scripts, sources, &environment)?;
     Ok(scripts)
 }
 

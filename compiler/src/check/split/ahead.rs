@@ -95,7 +95,7 @@ impl Splitter<'_> {
         let shared = !program.probes[self.probe].sites.is_empty();
         let Program { globals, functions, formats, .. } = program;
         let max = self.max;
-        let needs = self.functions;
+        let (needs, loops_at_once) = (self.functions, self.loops_at_once);
         let calls_ahead = |e: &Expr| is_reading_call(e, program, needs);
         guarded::each(body, &mut |e, way| {
             if !(is_read(&e.kind) || shared && of_the_place(&e.kind) || calls_ahead(e)) || !fixed.holds(e, &calls_ahead)
@@ -110,7 +110,7 @@ impl Splitter<'_> {
                     locals.len() - 1
                 };
                 let value = new(e.ty, shape);
-                let waits = shape != Shape::Stack && guarded::waits(e, way, program, needs);
+                let waits = shape != Shape::Stack && guarded::waits(e, way, program, (needs, loops_at_once));
                 let message = waits.then(|| new(Type::String, Shape::Text(max)));
                 ahead.push(Captured { read: e.clone(), value, message });
                 ahead.len() - 1

@@ -145,10 +145,9 @@ fn any(handler: &Handler, is_one: &dyn Fn(&Expr) -> bool) -> bool {
 }
 
 /// Whether what a read raises shall be raised where it stands.
-pub(super) fn waits(e: &Expr, way: Way, program: &Program, functions: &[Needs]) -> bool {
-    // Functions with loops keep more than eBPF's stack holds where their faults lead on.
-    let loops = || calls(e, program).any(|id| functions[id].loops);
-    may_fail(e, program, functions) && (way == Way::Caught || way == Way::Perhaps && !loops())
+pub(super) fn waits(e: &Expr, way: Way, program: &Program, (functions, loops_at_once): (&[Needs], bool)) -> bool {
+    let at_once = || loops_at_once && calls(e, program).any(|id| functions[id].loops);
+    may_fail(e, program, functions) && (way == Way::Caught || way == Way::Perhaps && !at_once())
 }
 
 /// Whether an expression may raise an error.

@@ -40,6 +40,8 @@ impl Builder<'_, '_> {
             "$$locals" => Vec::new(),
             "$$return" => match args().find(|arg| arg.name == RESULT) {
                 Some(result) => vec![result.clone()],
+                // The function gives nothing, or nobody tells what.
+                None if site.is_return() => Vec::new(),
                 None => return self.no_variable(name, "$return"),
             },
             other => match site.context.text(other) {

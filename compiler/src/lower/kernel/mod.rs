@@ -227,6 +227,9 @@ impl Target for Kernel<'_> {
 
     fn hand_over(&mut self, code: &mut Code, number: usize, values: &[PrintArg]) {
         self.send_handoff(code, number, values);
+    }
+
+    fn handed_on(&mut self, code: &mut Code) {
         self.leave(code);
     }
 

@@ -40,14 +40,21 @@ pub fn resolve<'a>(point: &ProbePoint, resolver: &mut Resolver<'a>) -> Sites {
     let binary = Binary::program(&point.components[0], resolver)?;
     match verb.name.name.as_str() {
         "library" => {
-            let mut sites = Vec::new();
+            let (mut sites, mut refused) = (Vec::new(), None);
             // Others use the library as well.
             let guard = match binary.pid {
                 None => Who::Program(binary.path.clone()).condition(resolver, verb.name.span)?,
                 Some(_) => None,
             };
+            // Of those that a pattern stands for, not all have such a place: the loader calls none of them.
             for library in binary.libraries(verb, resolver)? {
-                sites.extend(part(&library, point, 2, resolver)?);
+                match part(&library, point, 2, resolver) {
+                    Ok(places) => sites.extend(places),
+                    Err(error) => refused = refused.or(Some(error)),
+                }
+            }
+            if let Some(error) = refused.filter(|_| sites.is_empty()) {
+                return Err(error);
             }
             for site in &mut sites {
                 site.context.guard = match (site.context.guard.take(), guard.clone()) {
