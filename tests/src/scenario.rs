@@ -69,6 +69,7 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("scripts/memory_of_maps_is_told", &[Fact::Live], footprint::is_told),
     Scenario::once("run/bytes_stay_as_they_are", &[Fact::Live], foreign::bytes_stay),
     Scenario::once("run/functions_of_systemtap_do_the_same", &[Fact::SystemTap], foreign::functions_of_systemtap),
+    Scenario::once("syscall/calls_are_told_as_they_were_made", &[Fact::Live], calls::calls_are_told),
     Scenario::once("syscall/variables_are_systemtaps", &[Fact::SystemTap], calls::variables_are_systemtaps),
     Scenario::once(
         "syscall/arguments_are_those_passed",

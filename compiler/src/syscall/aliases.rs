@@ -139,19 +139,22 @@ fn text_of(param: &Param) -> Option<String> {
 /// their own.
 fn head(text: &mut String, Asked { first, pattern, returns }: &Asked, numbers: &BTreeSet<u32>) {
     let (suffix, at) = if *returns { (".return", "exit") } else { ("", "enter") };
-    writeln!(text, "probe {first}.{pattern}{suffix} = __syscall.{at} {{\n  if ({NARROW}) next").expect("memory");
+    writeln!(text, "probe {first}.{pattern}{suffix} = __syscall.{at} {{").expect("memory");
     let number = number(*returns);
     let any_of = |numbers: &mut dyn Iterator<Item = u32>, holds: &str, joined: &str| {
         let each: Vec<String> = numbers.map(|call| format!("{number} {holds} {call}")).collect();
         each.join(joined)
     };
     let is_asked = match (numbers.is_empty(), returns) {
-        (true, false) => return,
+        (true, false) => String::new(),
         // What is asked of the entry is kept for a return that comes.
         (true, true) => any_of(&mut never_returning(), "!=", " && "),
         (false, _) => any_of(&mut numbers.iter().copied(), "==", " || "),
     };
-    writeln!(text, "  if (!{BOTH_ENDS}({is_asked})) next").expect("memory");
+    if !is_asked.is_empty() {
+        writeln!(text, "  if (!{BOTH_ENDS}({is_asked})) next").expect("memory");
+    }
+    writeln!(text, "  if ({NARROW}) next").expect("memory");
 }
 
 /// Calls whose end is not theirs.
@@ -160,8 +163,9 @@ fn never_returning() -> impl Iterator<Item = u32> {
     calls().filter(never).map(|call| call.number)
 }
 
-/// Whether the caller is a program of 32 bits.
-const NARROW: &str = if cfg!(target_arch = "aarch64") { "$regs->pstate & 16" } else { "$regs->cs == 0x23" };
+/// Whether it is a call of 32 bits. On x86 programs of 64 bits can make one, too, by `int 0x80`: it is the task that
+/// says so (`TS_COMPAT`), not the code segment.
+const NARROW: &str = if cfg!(target_arch = "aarch64") { "$regs->pstate & 16" } else { "__is_compat_call()" };
 
 /// The number of the call.
 fn number(returns: bool) -> &'static str {

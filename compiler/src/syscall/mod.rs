@@ -189,18 +189,16 @@ impl Slots {
     /// Those of a call.
     pub fn of(call: &Call) -> Slots {
         let mut slots = Slots::default();
-        // The first structure is read as words: data beside one is read as a string. Where neither is there, a third
-        // string is.
+        // The first structure is read as words: data beside one is read as a string.
         let has_structure = call.params.iter().any(|param| matches!(param.kind, Kind::Structure(_)));
-        let has_words = has_structure || call.params.iter().any(|param| param.kind == Kind::Data);
         let mut texts = slots.texts.into_iter().enumerate();
         for (nth, param) in (1..).zip(&call.params) {
             match param.kind {
-                Kind::Text | Kind::Data if param.kind == Kind::Text || has_structure => match texts.next() {
-                    Some((text, _)) => slots.texts[text] = nth,
-                    None if !has_words && slots.words == 0 => slots.words = nth,
-                    None => {}
-                },
+                Kind::Text | Kind::Data if param.kind == Kind::Text || has_structure => {
+                    if let Some((text, _)) = texts.next() {
+                        slots.texts[text] = nth;
+                    }
+                }
                 Kind::Structure(_) | Kind::Data if slots.words == 0 => slots.words = nth,
                 _ => {}
             }
@@ -283,7 +281,6 @@ mod tests {
         assert_eq!(slots("renameat"), Slots { texts: [2, 4], words: 0 });
         assert_eq!(slots("connect"), Slots { texts: [0, 0], words: 2 });
         assert_eq!(slots("write"), Slots { texts: [0, 0], words: 2 });
-        assert_eq!(slots("mount"), Slots { texts: [1, 2], words: 3 });
         assert_eq!(slots("rt_sigtimedwait"), Slots { texts: [0, 0], words: 1 });
         assert_eq!(slots("setxattr"), Slots { texts: [1, 2], words: 3 });
     }

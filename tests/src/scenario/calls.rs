@@ -185,3 +185,61 @@ fn numbers() -> Result<HashMap<String, i64>, String> {
     };
     Ok(text.lines().filter_map(of_line).collect())
 }
+
+/// What is printed of the calls of a process, by a pattern and by one name; the names of those that ended.
+const TOLD: &str = r#"
+global ended
+probe syscall.* { if (execname() == "tpteller") printf("%s(%s)\n", name, argstr) }
+probe syscall.{futex,execve,mount,fanotify_mark}, nd_syscall.{socket,bind,rt_sigaction,setxattr} {
+  if (execname() == "tpteller") printf("one %s(%s)\n", name, argstr)
+}
+probe nd_syscall.*.return { if (execname() == "tpteller") ended[name, retval < 0 ? retstr : "done"] <<< 1 }
+probe end {
+  println(@count(ended["fcntl", "-9 (EBADF)"]), @count(ended["mkdirat", "-2 (ENOENT)"]), @count(ended["kill", "-3 (ESRCH)"]))
+  println(@count(ended["umask", "done"]), @count(ended["mprotect", "-22 (EINVAL)"]), @count(ended["getrlimit", "-14 (EFAULT)"]))
+}
+"#;
+
+/// What is told of calls is what a program says that it made, in its order: by a pattern, and by the names of calls.
+pub fn calls_are_told(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    let file = std::env::temp_dir().join(format!("tapster-teller-{}", std::process::id()));
+    let mut command = env.command();
+    command.args(["-e", TOLD, "-c", &format!("teller {}", file.display())]);
+    let running = Running::start(&mut command).map_err(|e| format!("tapster: {e}"))?;
+    let printed = running.finish(env.seconds(60))?;
+    let made = fs::read_to_string(&file).map_err(|e| format!("{}: {e}\n{}", file.display(), printed.transcript()))?;
+    fs::remove_file(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    if made.lines().count() < 110 {
+        return Err(format!("{} calls: too few", made.lines().count()));
+    }
+    let mut wrong = Vec::new();
+    let named = ["futex", "execve", "mount", "fanotify_mark", "socket", "bind", "rt_sigaction", "setxattr"];
+    let by_name = |line: &&str| named.iter().any(|name| line.starts_with(&format!("{name}(")));
+    in_order(made.lines(), printed.stdout.lines(), &mut wrong);
+    let ones = printed.stdout.lines().filter_map(|line| line.strip_prefix("one "));
+    in_order(made.lines().filter(by_name), ones, &mut wrong);
+    // A call of 32 bits has that number.
+    if printed.stdout.contains("writev(") {
+        wrong.push("a call of 32 bits is taken for one of 64".into());
+    }
+    if !printed.stdout.ends_with("111\n111\n") {
+        wrong.push(format!("results: {}", printed.transcript().lines().rev().take(4).collect::<Vec<_>>().join("\n")));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// Each line that is expected comes behind the one before it.
+fn in_order<'l>(expected: impl Iterator<Item = &'l str>, seen: impl Iterator<Item = &'l str>, wrong: &mut Vec<String>) {
+    let seen: Vec<&str> = seen.collect();
+    let mut next = 0;
+    for line in expected {
+        let start = line.split_once('(').map_or(line, |(name, _)| name);
+        match seen[next..].iter().position(|seen| *seen == line) {
+            Some(further) => next += further + 1,
+            None => {
+                let near = seen[next..].iter().find(|seen| seen.split_once('(').is_some_and(|(name, _)| name == start));
+                wrong.push(format!("expected {line}\nprinted  {}", near.unwrap_or(&"nothing")));
+            }
+        }
+    }
+}

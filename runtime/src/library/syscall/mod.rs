@@ -150,7 +150,6 @@ fn argument<'a>(call: &Call, slots: Slots, nth: usize, args: &impl Arguments<'a>
         }
         Kind::Text => match slots.texts.iter().position(|slot| usize::from(*slot) == nth) {
             Some(text) => return quoted(value, args.long(7 + 2 * text), args.text(8 + 2 * text), most),
-            None if usize::from(slots.words) == nth => return structure::text(&read(value, args, 11)),
             None => address(),
         },
         Kind::Structure("sigaction") if usize::from(slots.words) == nth => {

@@ -54,23 +54,16 @@ pub fn describe(kind: &[u8], count: i64, read: &Read) -> Vec<u8> {
         b"sched_attr" => scheduling(w).into_bytes(),
         b"af" => flags::describe(b"family", family(w).into()).into_bytes(),
         b"ip" | b"port" | b"flowinfo" | b"scope" => internet(kind, w).into_bytes(),
-        b"itimerspec" => format!("[{},{}]", time(w[0], w[1], 9), time(w[2], w[3], 9)).into_bytes(),
-        b"itimerval" => format!("[{},{}]", time(w[0], w[1], 6), time(w[2], w[3], 6)).into_bytes(),
+        b"itimerspec" => both_times(w, 9).into_bytes(),
+        b"itimerval" => both_times(w, 6).into_bytes(),
         b"rlimit" => format!("[{},{}]", limit(w[0]), limit(w[1])).into_bytes(),
         _ => format!("0x{:x}", read.address).into_bytes(),
     }
 }
 
-/// A string of which the first words were read.
-pub fn text(read: &Read) -> Vec<u8> {
-    if read.byte < 0 {
-        return format!("0x{:x}", read.address).into_bytes();
-    }
-    let bytes: Vec<u8> = read.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    match bytes.iter().position(|byte| *byte == 0) {
-        Some(end) => text::escape(&bytes[..end], 4 * bytes.len(), true),
-        None => [text::escape(&bytes, 4 * bytes.len(), true).as_slice(), b"..."].concat(),
-    }
+/// An interval and a time, with so many places of fractions.
+fn both_times(words: &[i64; 6], places: usize) -> String {
+    format!("[{}.{:0places$},{}.{:0places$}]", words[0], words[1], words[2], words[3])
 }
 
 /// A time that a file gets, or what stands for none.
@@ -182,6 +175,10 @@ fn sockaddr(read: &Read) -> Vec<u8> {
         libc::AF_INET6 => {
             let address: [u8; 16] = bytes[8..24].try_into().expect("sixteen bytes");
             format!("{{AF_INET6, {}, {port}}}", Ipv6Addr::from(address)).into_bytes()
+        }
+        libc::AF_NETLINK => {
+            let number = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+            format!("{{AF_NETLINK, pid={}, groups={:08x}}}", number(4), number(8)).into_bytes()
         }
         libc::AF_UNIX => {
             // A name that starts with NUL is in no file system.
