@@ -1,6 +1,8 @@
 //! Makes the system calls whose numbers it is given, each in a process called `tpasked`, with six arguments that no call
 //! can do anything with: not files, not addresses, flags that nobody knows. Prints them, as cases compare with them.
 
+#![expect(clippy::print_stdout, reason = "the cases read it")]
+
 use std::time::{Duration, Instant};
 
 /// The n-th argument, from 1 on: no address, and below zero as a number of 32 bits.

@@ -4,6 +4,8 @@
 //! Texts are written by hand, from the flags and numbers passed; names of flags are those of the C library, which strace
 //! has as well. A descriptor is 999, a process 999999, a path one that is not there.
 
+#![expect(clippy::print_stdout, reason = "for people; cases read a file")]
+
 use std::ffi::{CString, c_long};
 use std::{env, fmt};
 
