@@ -158,7 +158,7 @@ fn call(name: &str) -> Option<String> {
 }
 
 fn variables(call: &Call) -> impl Iterator<Item = String> {
-    call.params.iter().flat_map(syscall::variables)
+    syscall::variables(call).map(|(name, _)| name)
 }
 
 fn line(call: &Call) -> String {

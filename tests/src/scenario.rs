@@ -3,6 +3,7 @@
 use crate::facts::{Fact, Rung};
 use crate::job::Env;
 
+pub mod calls;
 pub mod disassembly;
 pub mod disk;
 pub mod ending;
@@ -68,6 +69,13 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("scripts/memory_of_maps_is_told", &[Fact::Live], footprint::is_told),
     Scenario::once("run/bytes_stay_as_they_are", &[Fact::Live], foreign::bytes_stay),
     Scenario::once("run/functions_of_systemtap_do_the_same", &[Fact::SystemTap], foreign::functions_of_systemtap),
+    Scenario::once("syscall/calls_are_told_as_they_were_made", &[Fact::Live], calls::calls_are_told),
+    Scenario::once("syscall/variables_are_systemtaps", &[Fact::SystemTap], calls::variables_are_systemtaps),
+    Scenario::once(
+        "syscall/arguments_are_those_passed",
+        &[Fact::Live, Fact::SystemTap, Fact::Programs],
+        calls::arguments_are_those_passed,
+    ),
     Scenario::once("process/files_of_other_roots", &[Fact::Live, Fact::Uprobe, Fact::Programs], roots::other_roots),
     // It changes how the kernel schedules: guests alone may be asked to.
     Scenario::once(

@@ -6,7 +6,7 @@ use super::{check, resolver};
 use crate::hir::Type;
 use crate::kernel::btf::Btf;
 use crate::probe::{self, Listing};
-use crate::syscall::calls;
+use crate::syscall::{Call, calls, listed};
 use crate::world::World;
 use tapster_lang::ast::{Item, ProbePoint, Script};
 use tapster_lang::preprocess::glob;
@@ -21,7 +21,7 @@ pub fn places(scripts: &[Script], world: &dyn World, options: &Options, variable
     for point in points(scripts) {
         let named = aliases.named(point);
         let (patterns, named): (Vec<ProbePoint>, Vec<ProbePoint>) = named.into_iter().partition(is_pattern);
-        resolver.listed.extend(patterns.iter().flat_map(system_calls));
+        resolver.listed.extend(patterns.iter().flat_map(|pattern| system_calls(pattern, variables)));
         resolver.listed.extend(named.iter().filter_map(|name| of_alias(name, scripts, world, options, variables)));
         if named.is_empty() && patterns.is_empty() {
             let sites = probe::resolve(point, &mut resolver, aliases.firsts()).unwrap_or_default();
@@ -44,16 +44,19 @@ fn is_pattern(name: &ProbePoint) -> bool {
     name.components.get(1).is_some_and(|part| part.name.name.contains('*'))
 }
 
-/// The system calls that a pattern stands for.
-fn system_calls(pattern: &ProbePoint) -> Vec<String> {
+/// The system calls that a pattern stands for, with what their variables are.
+fn system_calls(pattern: &ProbePoint, variables: bool) -> Vec<String> {
     let asked = pattern.components[1].name.name.as_bytes();
-    let names = calls().flat_map(|call| call.names).filter(|name| glob(asked, name.as_bytes()));
-    let one = |name: &str| {
+    let returns = pattern.components.get(2).is_some_and(|part| part.name.name == "return");
+    let one = |call: &Call, name: &str| {
         let mut point = pattern.clone();
         point.components[1].name.name = name.into();
-        point.to_string()
+        point.to_string() + &if variables { listed(call, returns) } else { String::new() }
     };
-    names.map(one).collect()
+    let of_call = |call: Call| -> Vec<String> {
+        call.names.iter().filter(|name| glob(asked, name.as_bytes())).map(|name| one(&call, name)).collect()
+    };
+    calls().flat_map(of_call).collect()
 }
 
 /// An alias whose points exist, with the variables that it sets.

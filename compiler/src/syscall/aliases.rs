@@ -4,7 +4,7 @@
 //! A call is told from others by its number, at the one tracepoint where all of them pass. A pattern is one probe
 //! there, unless its handler asks for what only some calls have.
 
-use super::{ARGUMENTS, BOTH_ENDS, Call, Kind, Param, Slots, calls};
+use super::{ARGUMENTS, BOTH_ENDS, Call, Kind, Param, Slots, Width, calls, said_before};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use tapster_lang::ast::{Item, ProbePoint, Script};
@@ -16,6 +16,8 @@ const FIRSTS: &[&str] = &["syscall", "nd_syscall", "dw_syscall", "tp_syscall"];
 const WORDS: usize = 6;
 /// The place of what a call does not have.
 const NOWHERE: &str = "";
+/// What the table may say of a call's arguments as one text.
+const ARGSTR: &str = "argstr";
 /// Strings of a list that are read.
 const STRINGS: usize = 8;
 
@@ -77,7 +79,7 @@ fn aliases(asked: &Asked, variables: &HashSet<String>) -> String {
     let found: Vec<Call> = calls().filter(fits).collect();
     let mut text = String::new();
     let is_pattern = pattern.contains(['*', '?', '[']);
-    let own = |call: &Call| call.params.iter().flat_map(names).any(|name| variables.contains(&name));
+    let own = |call: &Call| self::variables(call).any(|(name, _)| variables.contains(&name));
     if is_pattern && !found.iter().any(own) {
         any_of(&mut text, asked, &found);
         return text;
@@ -90,14 +92,37 @@ fn aliases(asked: &Asked, variables: &HashSet<String>) -> String {
     text
 }
 
+/// The variables that a call has beside those of every call, and whether they are texts.
+pub fn variables(call: &Call) -> impl Iterator<Item = (String, bool)> {
+    let extras = call.extras.iter().filter(|(name, _)| *name != ARGSTR);
+    call.params.iter().flat_map(of_param).chain(extras.map(|(name, value)| ((*name).to_owned(), is_text(value))))
+}
+
+/// Whether a value of the table is a text.
+fn is_text(value: &str) -> bool {
+    value.contains('"') || ["{quoted", "__user_text", "__syscall_"].iter().any(|start| value.starts_with(start))
+}
+
 /// The variables that a parameter has.
-pub fn names(param: &Param) -> Vec<String> {
-    let mut names = vec![param.variable.to_owned()];
-    names.extend(text_of(param).filter(|text| text != param.variable));
-    if param.kind == Kind::Text {
-        names.push(format!("{}_unquoted", text_of(param).unwrap_or_default()));
+fn of_param(param: &Param) -> Vec<(String, bool)> {
+    let text = text_of(param);
+    let mut all = Vec::new();
+    if text.as_deref() != Some(param.variable) {
+        all.push((param.variable.to_owned(), false));
     }
-    names
+    if param.kind == Kind::Text {
+        all.push((format!("{}_unquoted", text.as_deref().unwrap_or_default()), true));
+    }
+    all.extend(text.map(|text| (text, true)));
+    all
+}
+
+/// What `-L` says of a call, or of its end.
+pub fn listed(call: &Call, returns: bool) -> String {
+    let ends: &[(&str, bool)] = if returns { &[("retval", false), ("retstr", true)] } else { &[("argstr", true)] };
+    let ends = ends.iter().map(|(name, is_text)| ((*name).to_owned(), *is_text));
+    let all = core::iter::once(("name".to_owned(), true)).chain(variables(call)).chain(ends);
+    all.map(|(name, is_text)| format!(" {name}:{}", if is_text { "string" } else { "long" })).collect()
 }
 
 /// The variable of a parameter's text.
@@ -105,7 +130,7 @@ fn text_of(param: &Param) -> Option<String> {
     match (param.text, param.kind) {
         (Some(text), _) => Some(text.to_owned()),
         (None, Kind::Text) => Some(param.variable.to_owned()),
-        (None, Kind::Set(_) | Kind::Hex) => Some(format!("{}_str", param.variable)),
+        (None, Kind::Set(..) | Kind::Hex) => Some(format!("{}_str", param.variable)),
         _ => None,
     }
 }
@@ -114,19 +139,22 @@ fn text_of(param: &Param) -> Option<String> {
 /// their own.
 fn head(text: &mut String, Asked { first, pattern, returns }: &Asked, numbers: &BTreeSet<u32>) {
     let (suffix, at) = if *returns { (".return", "exit") } else { ("", "enter") };
-    writeln!(text, "probe {first}.{pattern}{suffix} = __syscall.{at} {{\n  if ({NARROW}) next").expect("memory");
+    writeln!(text, "probe {first}.{pattern}{suffix} = __syscall.{at} {{").expect("memory");
     let number = number(*returns);
     let any_of = |numbers: &mut dyn Iterator<Item = u32>, holds: &str, joined: &str| {
         let each: Vec<String> = numbers.map(|call| format!("{number} {holds} {call}")).collect();
         each.join(joined)
     };
     let is_asked = match (numbers.is_empty(), returns) {
-        (true, false) => return,
+        (true, false) => String::new(),
         // What is asked of the entry is kept for a return that comes.
         (true, true) => any_of(&mut never_returning(), "!=", " && "),
         (false, _) => any_of(&mut numbers.iter().copied(), "==", " || "),
     };
-    writeln!(text, "  if (!{BOTH_ENDS}({is_asked})) next").expect("memory");
+    if !is_asked.is_empty() {
+        writeln!(text, "  if (!{BOTH_ENDS}({is_asked})) next").expect("memory");
+    }
+    writeln!(text, "  if ({NARROW}) next").expect("memory");
 }
 
 /// Calls whose end is not theirs.
@@ -135,8 +163,9 @@ fn never_returning() -> impl Iterator<Item = u32> {
     calls().filter(never).map(|call| call.number)
 }
 
-/// Whether the caller is a program of 32 bits.
-const NARROW: &str = if cfg!(target_arch = "aarch64") { "$regs->pstate & 16" } else { "$regs->cs == 0x23" };
+/// Whether it is a call of 32 bits. On x86 programs of 64 bits can make one, too, by `int 0x80`: it is the task that
+/// says so (`TS_COMPAT`), not the code segment.
+const NARROW: &str = if cfg!(target_arch = "aarch64") { "$regs->pstate & 16" } else { "__is_compat_call()" };
 
 /// The number of the call.
 fn number(returns: bool) -> &'static str {
@@ -178,6 +207,11 @@ fn any_of(text: &mut String, asked: &Asked, found: &[Call]) {
         for (name, shift) in [("__first", 0), ("__second", 8), ("__words", 16)] {
             writeln!(text, "  {name} = {}", pick(shift)).expect("memory");
         }
+        for call in found {
+            if let Some(value) = argstr_of(call) {
+                writeln!(text, "  if ({number} == {}) argstr = {value} else", call.number).expect("memory");
+            }
+        }
         argstr(text, number, ["__first", "__second", "__words"]);
     }
     text.push_str("}\n");
@@ -186,18 +220,44 @@ fn any_of(text: &mut String, asked: &Asked, found: &[Call]) {
 /// One call, with its parameters.
 fn one(text: &mut String, asked: &Asked, call: &Call) {
     head(text, asked, &BTreeSet::from([call.number]));
-    writeln!(text, "  name = \"{}\"", asked.pattern).expect("memory");
-    for (nth, param) in (1..).zip(&call.params) {
-        variables(text, param, arg(nth), call.params.get(nth).map(|_| arg(nth + 1)));
+    // `pipe` is `pipe2` as well, which says so; `fstatat` is what the kernel calls `newfstatat`.
+    let name = if call.name == call.names[0] { call.name } else { &asked.pattern };
+    writeln!(text, "  name = \"{name}\"").expect("memory");
+    (1..=call.params.len()).for_each(|nth| assign(text, call, nth));
+    for (variable, value) in call.extras.iter().filter(|(variable, _)| *variable != ARGSTR) {
+        writeln!(text, "  {variable} = {}", spelled_out(value)).expect("memory");
     }
     let slots = Slots::of(call);
     let place = |nth: u8| if nth == 0 { NOWHERE } else { arg(nth.into()) };
     if asked.returns {
         results(text, &call.number.to_string());
+    } else if let Some(value) = argstr_of(call) {
+        writeln!(text, "  argstr = {value}").expect("memory");
     } else {
         argstr(text, &call.number.to_string(), [place(slots.texts[0]), place(slots.texts[1]), place(slots.words)]);
     }
     text.push_str("}\n");
+}
+
+/// What the table says of a call's arguments as one text.
+fn argstr_of(call: &Call) -> Option<String> {
+    call.extras.iter().find(|(name, _)| *name == ARGSTR).map(|(_, value)| spelled_out(value))
+}
+
+/// A value of the table, as text of the language.
+fn spelled_out(value: &str) -> String {
+    let each = |text: String, nth: usize| {
+        let arg = arg(nth);
+        let text = text.replace(&format!("{{words {nth}}}"), &words(arg));
+        let text = text.replace(&format!("{{quoted {nth}}}"), &quoted(arg));
+        text.replace(&format!("{{strings {nth}}}"), &strings(arg)).replace(&format!("arg{nth}"), arg)
+    };
+    (1..=6).fold(value.to_owned(), each)
+}
+
+/// A string, in quotes.
+fn quoted(at: &str) -> String {
+    format!("__syscall_quoted({at}, __user_byte({at}), __user_text({at}))")
 }
 
 fn argstr(text: &mut String, number: &str, [first, second, words]: [&str; 3]) {
@@ -218,25 +278,31 @@ fn words(at: &str) -> String {
     format!("__user_byte({at}), {words}, __user_text({at} + 2)")
 }
 
-/// The variables of a parameter.
-fn variables(out: &mut String, param: &Param, arg: &str, next: Option<&str>) {
+/// Sets the variables of a call's n-th parameter, from 1 on.
+fn assign(out: &mut String, call: &Call, nth: usize) {
+    let (param, arg) = (&call.params[nth - 1], arg(nth));
     let Param { variable, kind, .. } = *param;
-    let text = text_of(param).unwrap_or_default();
+    let text = text_of(param);
     let value = match kind {
-        Kind::Int | Kind::Set(_) => format!("({arg} << 32) >> 32"),
-        Kind::Uint | Kind::Octal => format!("{arg} & 0xffffffff"),
+        Kind::Int | Kind::Set(_, Width::Int) => format!("({arg} << 32) >> 32"),
+        Kind::Uint | Kind::Octal | Kind::Hex | Kind::Set(_, Width::Uint) => format!("{arg} & 0xffffffff"),
         _ => arg.to_owned(),
     };
-    if kind != Kind::Text || param.text.is_some() {
+    if text.as_deref() != Some(variable) {
         writeln!(out, "  {variable} = {value}").expect("memory");
     }
+    let Some(text) = text else { return };
     let made = match kind {
-        Kind::Text => format!("__syscall_quoted({arg}, __user_byte({arg}), __user_text({arg}))"),
+        Kind::Text => quoted(arg),
         Kind::Data => {
-            format!("__syscall_structure(\"data\", {arg}, {}, {})", next.unwrap_or("0"), words(arg))
+            let count = if nth < call.params.len() { self::arg(nth + 1) } else { "0" };
+            format!("__syscall_structure(\"data\", {arg}, {count}, {})", words(arg))
         }
         Kind::Structure(name) => format!("__syscall_structure(\"{name}\", {arg}, 0, {})", words(arg)),
-        Kind::Set(name) => format!("__syscall_set(\"{name}\", {value})"),
+        Kind::Set(name, _) => match said_before(name) {
+            0 => format!("__syscall_set(\"{name}\", {value})"),
+            far => format!("__syscall_set(\"{name}\", ({} << 32) | ({arg} & 0xffffffff))", self::arg(nth - far)),
+        },
         Kind::Hex => format!("sprintf(\"0x%x\", {value})"),
         Kind::Strings => strings(arg),
         Kind::Int | Kind::Uint | Kind::Long | Kind::Word | Kind::Octal | Kind::Pointer => return,

@@ -2,7 +2,7 @@
 
 mod aliases;
 
-pub use aliases::{Made, names as variables};
+pub use aliases::{Made, listed, variables};
 
 /// What aliases write around a condition that is looked at where a call begins as well, should `@entry` ask there:
 /// `__both_ends(c)` is `c`.
@@ -33,6 +33,9 @@ pub struct Call {
     pub names: Vec<&'static str>,
     /// Its parameters.
     pub params: Vec<Param>,
+    /// Variables beside them, with what they are in the language: `arg1` is the first argument, `{words 1}` what is
+    /// read there.
+    pub extras: Vec<(&'static str, &'static str)>,
 }
 
 /// A parameter of a system call.
@@ -71,16 +74,64 @@ pub enum Kind {
     Strings,
     /// The address of a structure of this name.
     Structure(&'static str),
-    /// A number whose meaning is in the set of this name.
-    Set(&'static str),
+    /// A number of so many bits whose meaning is in the set of this name.
+    Set(&'static str, Width),
+}
+
+/// How much of a register a number takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// 32 bits with a sign.
+    Int,
+    /// 32 bits without.
+    Uint,
+    /// All of it.
+    Word,
+}
+
+/// How many parameters before one of this set stands the one that says what it means; 0 where none does.
+#[must_use]
+pub fn said_before(set: &str) -> usize {
+    match set {
+        "optname" => 1,
+        "protocol" => 2,
+        _ => 0,
+    }
 }
 
 /// The structures that texts are made of.
-const STRUCTURES: &[&str] = &["sockaddr", "timespec", "timeval", "itimerspec", "itimerval", "rlimit"];
+const STRUCTURES: &[&str] = &[
+    "fds",
+    "itimerspec",
+    "itimerval",
+    "rlimit",
+    "sched_attr",
+    "sigaction",
+    "siginfo",
+    "sigset",
+    "sockaddr",
+    "stack",
+    "timespec",
+    "timespecs",
+    "timeval",
+    "timevals",
+    "timezone",
+    "tms",
+    "utimbuf",
+];
 
 /// All calls of this architecture.
 pub fn calls() -> impl Iterator<Item = Call> {
-    CALLS.lines().filter(|line| !line.starts_with('#')).filter_map(call)
+    let mut lines = CALLS.lines().filter(|line| !line.starts_with('#')).peekable();
+    core::iter::from_fn(move || {
+        let line = lines.next()?;
+        let mut extras = Vec::new();
+        while let Some(extra) = lines.next_if(|line| line.starts_with("  ")) {
+            extras.extend(extra.trim_start().split_once(" = "));
+        }
+        Some(call(line, extras))
+    })
+    .flatten()
 }
 
 /// The call with this number.
@@ -88,14 +139,14 @@ pub fn by_number(number: i64) -> Option<Call> {
     calls().find(|call| i64::from(call.number) == number)
 }
 
-fn call(line: &'static str) -> Option<Call> {
+fn call(line: &'static str, extras: Vec<(&'static str, &'static str)>) -> Option<Call> {
     let mut words = line.split(' ');
     let (name, x86_64, arm64) = (words.next()?, words.next()?, words.next()?);
     let number = if cfg!(target_arch = "aarch64") { arm64 } else { x86_64 };
     let mut words = words.peekable();
     let names =
         words.next_if(|word| word.starts_with('=')).map_or_else(|| vec![name], |word| word[1..].split(',').collect());
-    Some(Call { name, number: number.parse().ok()?, names, params: words.filter_map(param).collect() })
+    Some(Call { name, number: number.parse().ok()?, names, params: words.filter_map(param).collect(), extras })
 }
 
 fn param(word: &'static str) -> Option<Param> {
@@ -116,7 +167,11 @@ fn param(word: &'static str) -> Option<Param> {
         "data" => Kind::Data,
         "argv" => Kind::Strings,
         structure if STRUCTURES.contains(&structure) => Kind::Structure(structure),
-        set => Kind::Set(set),
+        set => match set.split_once('.') {
+            Some((set, "u")) => Kind::Set(set, Width::Uint),
+            Some((set, _)) => Kind::Set(set, Width::Word),
+            None => Kind::Set(set, Width::Int),
+        },
     };
     Some(Param { variable, text, kind })
 }
@@ -134,7 +189,7 @@ impl Slots {
     /// Those of a call.
     pub fn of(call: &Call) -> Slots {
         let mut slots = Slots::default();
-        // One structure is read as words: data beside one is read as a string.
+        // The first structure is read as words: data beside one is read as a string.
         let has_structure = call.params.iter().any(|param| matches!(param.kind, Kind::Structure(_)));
         let mut texts = slots.texts.into_iter().enumerate();
         for (nth, param) in (1..).zip(&call.params) {
@@ -144,7 +199,7 @@ impl Slots {
                         slots.texts[text] = nth;
                     }
                 }
-                Kind::Structure(_) | Kind::Data => slots.words = nth,
+                Kind::Structure(_) | Kind::Data if slots.words == 0 => slots.words = nth,
                 _ => {}
             }
         }
@@ -192,14 +247,16 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_a_call() {
-        let lines = CALLS.lines().filter(|line| !line.starts_with('#'));
+        let (extras, lines): (Vec<&str>, Vec<&str>) =
+            CALLS.lines().filter(|line| !line.starts_with('#')).partition(|line| line.starts_with("  "));
+        assert_eq!(calls().map(|call| call.extras.len()).sum::<usize>(), extras.len());
         for line in lines {
             let words: Vec<&str> = line.split(' ').collect();
             let known = words[1..3].iter().all(|number| *number == "-" || number.parse::<u32>().is_ok());
             assert!(known, "{line}");
             let params = words[3..].iter().filter(|word| !word.starts_with('='));
             assert!(params.clone().count() <= 6 && params.clone().all(|word| param(word).is_some()), "{line}");
-            if let Some(call) = call(line) {
+            if let Some(call) = call(line, Vec::new()) {
                 assert!((call.number as usize) < NUMBERS && call.name.len() < NAME_SIZE as usize, "{line}");
             }
         }
@@ -224,5 +281,7 @@ mod tests {
         assert_eq!(slots("renameat"), Slots { texts: [2, 4], words: 0 });
         assert_eq!(slots("connect"), Slots { texts: [0, 0], words: 2 });
         assert_eq!(slots("write"), Slots { texts: [0, 0], words: 2 });
+        assert_eq!(slots("rt_sigtimedwait"), Slots { texts: [0, 0], words: 1 });
+        assert_eq!(slots("setxattr"), Slots { texts: [1, 2], words: 3 });
     }
 }

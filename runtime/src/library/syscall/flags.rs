@@ -1,9 +1,7 @@
 //! What numbers in the arguments of system calls mean: names of `<fcntl.h>`, `<sys/mman.h>` and their kind.
 
+use super::names::*;
 use std::fmt::Write as _;
-
-/// Names with their numbers.
-type Names = &'static [(&'static str, i64)];
 
 /// How the names of a set make up a number.
 enum Set {
@@ -13,82 +11,9 @@ enum Set {
     Bits(Names),
     /// The bits below a mask are one of the first, the others any of the second.
     Both(i64, Names, Names),
+    /// Any of them, and the bits below a mask in octal.
+    Mode(i64, Names),
 }
-
-macro_rules! names {
-    ($($name:ident)*) => { &[$((stringify!($name), libc::$name as i64)),*] };
-}
-
-const OPEN: Names = names![
-    O_CREAT O_EXCL O_NOCTTY O_TRUNC O_APPEND O_NONBLOCK O_SYNC O_DSYNC O_ASYNC O_DIRECT O_LARGEFILE O_TMPFILE
-    O_DIRECTORY O_NOFOLLOW O_NOATIME O_CLOEXEC O_PATH
-];
-const CLONE: Names = names![
-    CLONE_VM CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_PIDFD CLONE_PTRACE CLONE_VFORK CLONE_PARENT CLONE_THREAD
-    CLONE_NEWNS CLONE_SYSVSEM CLONE_SETTLS CLONE_PARENT_SETTID CLONE_CHILD_CLEARTID CLONE_DETACHED CLONE_UNTRACED
-    CLONE_CHILD_SETTID CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET CLONE_IO
-];
-const SIGNALS: Names = names![
-    SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE SIGALRM SIGTERM
-    SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO
-    SIGPWR SIGSYS
-];
-const FAMILIES: Names = names![
-    AF_UNSPEC AF_UNIX AF_INET AF_AX25 AF_IPX AF_APPLETALK AF_X25 AF_INET6 AF_KEY AF_NETLINK AF_PACKET AF_RDS AF_PPPOX
-    AF_LLC AF_IB AF_CAN AF_TIPC AF_BLUETOOTH AF_ALG AF_VSOCK AF_XDP
-];
-const SOCKETS: Names = names![SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP];
-const SOCKET_FLAGS: Names = names![SOCK_CLOEXEC SOCK_NONBLOCK];
-const MAP: Names = names![
-    MAP_SHARED MAP_PRIVATE MAP_FIXED MAP_ANONYMOUS MAP_GROWSDOWN MAP_DENYWRITE MAP_EXECUTABLE MAP_LOCKED MAP_NORESERVE
-    MAP_POPULATE MAP_NONBLOCK MAP_STACK MAP_HUGETLB MAP_SYNC MAP_FIXED_NOREPLACE
-];
-const MESSAGE: Names = names![
-    MSG_OOB MSG_PEEK MSG_DONTROUTE MSG_CTRUNC MSG_TRUNC MSG_DONTWAIT MSG_EOR MSG_WAITALL MSG_FIN MSG_SYN MSG_CONFIRM
-    MSG_RST MSG_ERRQUEUE MSG_NOSIGNAL MSG_MORE MSG_WAITFORONE MSG_FASTOPEN MSG_CMSG_CLOEXEC
-];
-const FCNTL: Names = names![
-    F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_GETLK F_SETLK F_SETLKW F_SETOWN F_GETOWN F_OFD_GETLK F_OFD_SETLK
-    F_OFD_SETLKW F_SETLEASE F_GETLEASE F_NOTIFY F_DUPFD_CLOEXEC F_SETPIPE_SZ F_GETPIPE_SZ F_ADD_SEALS F_GET_SEALS
-];
-const MOUNT: Names = names![
-    MS_RDONLY MS_NOSUID MS_NODEV MS_NOEXEC MS_SYNCHRONOUS MS_REMOUNT MS_MANDLOCK MS_DIRSYNC MS_NOATIME MS_NODIRATIME
-    MS_BIND MS_MOVE MS_REC MS_SILENT MS_POSIXACL MS_UNBINDABLE MS_PRIVATE MS_SLAVE MS_SHARED MS_RELATIME MS_KERNMOUNT
-    MS_I_VERSION MS_STRICTATIME MS_LAZYTIME
-];
-const MADVISE: Names = names![
-    MADV_NORMAL MADV_RANDOM MADV_SEQUENTIAL MADV_WILLNEED MADV_DONTNEED MADV_FREE MADV_REMOVE MADV_DONTFORK MADV_DOFORK
-    MADV_MERGEABLE MADV_UNMERGEABLE MADV_HUGEPAGE MADV_NOHUGEPAGE MADV_DONTDUMP MADV_DODUMP MADV_WIPEONFORK
-    MADV_KEEPONFORK MADV_COLD MADV_PAGEOUT MADV_POPULATE_READ MADV_POPULATE_WRITE MADV_HWPOISON MADV_SOFT_OFFLINE
-];
-const CLOCKS: Names = names![
-    CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_PROCESS_CPUTIME_ID CLOCK_THREAD_CPUTIME_ID CLOCK_MONOTONIC_RAW
-    CLOCK_REALTIME_COARSE CLOCK_MONOTONIC_COARSE CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM CLOCK_TAI
-];
-const RESOURCES: Names = names![
-    RLIMIT_CPU RLIMIT_FSIZE RLIMIT_DATA RLIMIT_STACK RLIMIT_CORE RLIMIT_RSS RLIMIT_NPROC RLIMIT_NOFILE RLIMIT_MEMLOCK
-    RLIMIT_AS RLIMIT_LOCKS RLIMIT_SIGPENDING RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_RTPRIO RLIMIT_RTTIME
-];
-const AT: Names = names![
-    AT_SYMLINK_NOFOLLOW AT_REMOVEDIR AT_SYMLINK_FOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_STATX_FORCE_SYNC
-    AT_STATX_DONT_SYNC AT_RECURSIVE
-];
-const LEVELS: Names = names![SOL_IP SOL_SOCKET SOL_TCP SOL_UDP SOL_IPV6 SOL_RAW SOL_PACKET SOL_NETLINK SOL_ALG];
-const WAIT: Names = names![WNOHANG WUNTRACED WEXITED WCONTINUED WNOWAIT __WNOTHREAD __WALL __WCLONE];
-const FUTEX: Names = names![
-    FUTEX_WAIT FUTEX_WAKE FUTEX_FD FUTEX_REQUEUE FUTEX_CMP_REQUEUE FUTEX_WAKE_OP FUTEX_LOCK_PI FUTEX_UNLOCK_PI
-    FUTEX_TRYLOCK_PI FUTEX_WAIT_BITSET FUTEX_WAKE_BITSET FUTEX_WAIT_REQUEUE_PI FUTEX_CMP_REQUEUE_PI FUTEX_LOCK_PI2
-];
-const FALLOCATE: Names = names![
-    FALLOC_FL_KEEP_SIZE FALLOC_FL_PUNCH_HOLE FALLOC_FL_COLLAPSE_RANGE FALLOC_FL_ZERO_RANGE FALLOC_FL_INSERT_RANGE
-    FALLOC_FL_UNSHARE_RANGE
-];
-const FADVISE: Names = names![
-    POSIX_FADV_NORMAL POSIX_FADV_RANDOM POSIX_FADV_SEQUENTIAL POSIX_FADV_WILLNEED POSIX_FADV_DONTNEED
-    POSIX_FADV_NOREUSE
-];
-/// `AT_EACCESS` and the like have other meanings elsewhere; the kernel's `access` takes only these.
-const ACCESS: Names = names![F_OK R_OK W_OK X_OK];
 
 /// The set with this name in the table of calls.
 fn set(name: &[u8]) -> Option<Set> {
@@ -128,8 +53,65 @@ fn set(name: &[u8]) -> Option<Set> {
         b"mremap" => Set::Bits(names![MREMAP_MAYMOVE MREMAP_FIXED MREMAP_DONTUNMAP]),
         b"mlockall" => Set::Bits(names![MCL_CURRENT MCL_FUTURE MCL_ONFAULT]),
         b"flock" => Set::Bits(names![LOCK_SH LOCK_EX LOCK_NB LOCK_UN]),
-        b"eventfd" => Set::Bits(names![EFD_SEMAPHORE EFD_CLOEXEC EFD_NONBLOCK]),
+        b"eventfd" => Set::Bits(names![EFD_NONBLOCK EFD_CLOEXEC EFD_SEMAPHORE]),
         b"renameat2" => Set::Bits(names![RENAME_NOREPLACE RENAME_EXCHANGE RENAME_WHITEOUT]),
+        b"bpf" => Set::One(BPF),
+        b"module" => Set::Bits(names![O_NONBLOCK O_TRUNC]),
+        b"pipe2" => Set::Bits(names![O_NONBLOCK O_CLOEXEC O_DIRECT]),
+        b"epoll_create1" => Set::Bits(names![EPOLL_CLOEXEC]),
+        b"signalfd" => Set::Bits(names![SFD_NONBLOCK SFD_CLOEXEC]),
+        b"inotify_init" => Set::Bits(names![IN_NONBLOCK IN_CLOEXEC]),
+        b"timerfd" => Set::Bits(names![TFD_TIMER_ABSTIME TFD_TIMER_CANCEL_ON_SET TFD_CLOEXEC TFD_NONBLOCK]),
+        b"faccessat2" => Set::Bits(names![AT_SYMLINK_NOFOLLOW AT_EACCESS AT_EMPTY_PATH]),
+        b"fanotify_init" => Set::Both(0xc, FAN_CLASS, FAN_INIT),
+        b"fanotify_mark" => Set::Bits(FAN_MARK),
+        b"fanotify_mask" => Set::Bits(FAN_MASK),
+        b"finit_module" => Set::Bits(MODULE_INIT),
+        b"xattr" => Set::Bits(names![XATTR_CREATE XATTR_REPLACE]),
+        b"mempolicy" => Set::Bits(MEMPOLICY),
+        b"mempolicy_mode" => Set::Both(0xfff, MEMPOLICY_MODE, MEMPOLICY_MODE_FLAGS),
+        b"mbind" => Set::Bits(MBIND),
+        b"getrandom" => Set::Bits(names![GRND_NONBLOCK GRND_RANDOM GRND_INSECURE]),
+        b"inotify" => Set::Bits(INOTIFY),
+        b"ioprio_who" => Set::One(IOPRIO_WHO),
+        b"kcmp" => Set::One(KCMP),
+        b"kexec" => Set::Bits(KEXEC),
+        b"kexec_file" => Set::Bits(KEXEC_FILE),
+        b"ipcctl" => Set::One(MESSAGE_CONTROL),
+        b"semctl" => Set::One(SEMAPHORE_CONTROL),
+        b"shmctl" => Set::One(SHARED_CONTROL),
+        b"ipcflags" => Set::Mode(0o777, IPC_FLAGS),
+        b"shmget" => Set::Mode(0o777, SHARED_FLAGS),
+        b"shmat" => Set::Bits(ATTACH_FLAGS),
+        b"keyctl" => Set::One(KEYCTL),
+        b"membarrier" => Set::One(MEMBARRIER),
+        b"memfd" => Set::Bits(MEMFD),
+        b"mlock2" => Set::Bits(names![MLOCK_ONFAULT]),
+        b"perf" => Set::Bits(PERF),
+        b"pkey" => Set::Bits(PKEY),
+        b"prctl" => Set::One(PRCTL),
+        b"arch_prctl" => Set::One(ARCH_PRCTL),
+        b"rwf" => Set::Bits(READ_WRITE),
+        b"ptrace" => Set::One(PTRACE),
+        b"reboot_magic" => Set::One(REBOOT_MAGIC),
+        b"reboot" => Set::One(REBOOT),
+        b"seccomp" => Set::One(SECCOMP),
+        b"seccomp_flags" => Set::Bits(SECCOMP_FLAGS),
+        b"splice" => Set::Bits(names![SPLICE_F_MOVE SPLICE_F_NONBLOCK SPLICE_F_MORE SPLICE_F_GIFT]),
+        b"statx" => Set::Bits(STATX),
+        b"swapon" => Set::Bits(SWAP),
+        b"sync_file_range" => {
+            Set::Bits(names![SYNC_FILE_RANGE_WAIT_BEFORE SYNC_FILE_RANGE_WRITE SYNC_FILE_RANGE_WAIT_AFTER])
+        }
+        b"userfaultfd" => Set::Bits(USERFAULT),
+        b"close_range" => Set::Bits(CLOSE_RANGE),
+        b"adjtimex" => Set::Bits(names![
+            ADJ_OFFSET ADJ_FREQUENCY ADJ_MAXERROR ADJ_ESTERROR ADJ_STATUS ADJ_TIMECONST ADJ_TAI ADJ_SETOFFSET ADJ_MICRO
+            ADJ_NANO ADJ_TICK ADJ_OFFSET_SINGLESHOT ADJ_OFFSET_SS_READ
+        ]),
+        b"sigaction" => Set::Bits(ACTION),
+        b"sigcode" => Set::One(CODES),
+        b"sigstack" => Set::One(names![SS_ONSTACK SS_DISABLE]),
         _ => return None,
     })
 }
@@ -139,11 +121,33 @@ pub fn describe(name: &[u8], number: i64) -> String {
     match set(name) {
         _ if name == b"signal" => signal(number),
         _ if name == b"at" && number == i64::from(libc::AT_FDCWD) => "AT_FDCWD".into(),
-        Some(Set::One(names)) => one(names, number).map_or_else(|| format!("0x{number:x}"), str::to_owned),
+        _ if name == b"ipckey" && number == 0 => "IPC_PRIVATE".into(),
+        // What is asked of socket() has names of its own, for the same numbers.
+        _ if name == b"pf" => describe(b"family", number).replace("AF_UNIX", "PF_LOCAL").replace("AF_", "PF_"),
+        _ if name == b"ioprio" => format!("{}|{}", describe_one(IOPRIO_CLASS, number >> 13 & 7), number & 0x1fff),
+        _ if name == b"mknod" => file_mode(number),
+        _ if name == b"quotactl" => quota(number),
+        // What they mean is said by another argument, above.
+        _ if name == b"optname" => option(number >> 32, number & 0xffff_ffff),
+        _ if name == b"protocol" => protocol(number >> 32, i64::from(number as i32)),
+        Some(Set::One(names)) => describe_one(names, number),
         Some(Set::Bits(names)) => bits(names, number),
         Some(Set::Both(mask, first, rest)) => both(mask, first, rest, number),
+        Some(Set::Mode(mask, names)) => mode(mask, names, number),
         None => number.to_string(),
     }
+}
+
+fn describe_one(names: Names, number: i64) -> String {
+    // Names of 32 bits are found with and without their sign.
+    let same = |known: i64| known == number || known as i32 == number as i32 && number >> 32 == 0;
+    let name = names.iter().find(|(_, known)| same(*known)).map(|(name, _)| (*name).to_owned());
+    name.unwrap_or_else(|| format!("0x{:x}", short(number)))
+}
+
+/// A number of 32 bits with a sign, without it.
+fn short(number: i64) -> i64 {
+    if i32::try_from(number).is_ok() { number & 0xffff_ffff } else { number }
 }
 
 fn one(names: Names, number: i64) -> Option<&'static str> {
@@ -155,7 +159,7 @@ fn bits(names: Names, number: i64) -> String {
     if let (0, none) = (number, one(names, 0)) {
         return none.unwrap_or("0x0").into();
     }
-    let mut left = number;
+    let mut left = short(number);
     let mut found: Vec<(usize, &str)> = Vec::new();
     let mut wide: Vec<(usize, &(&str, i64))> = names.iter().enumerate().filter(|(_, (_, known))| *known != 0).collect();
     wide.sort_by_key(|(_, (_, known))| core::cmp::Reverse(known.count_ones()));
@@ -181,10 +185,57 @@ fn both(mask: i64, first: Names, rest: Names, number: i64) -> String {
     let name = if low == 0 { name } else { Some(name.unwrap_or_else(|| format!("0x{low:x}"))) };
     match (name, high) {
         (Some(name), 0) => name,
-        (Some(name), high) if mask == 0xff => format!("{}|{name}", bits(rest, high)),
+        (Some(name), high) if mask & 0xff == 0xff => format!("{}|{name}", bits(rest, high)),
         (Some(name), high) => format!("{name}|{}", bits(rest, high)),
         (None, high) => bits(rest, high),
     }
+}
+
+/// Names of bits, with what is below a mask in octal at the end.
+fn mode(mask: i64, names: Names, number: i64) -> String {
+    match (number & mask, number & !mask) {
+        (low, 0) => octal(low),
+        (0, high) => bits(names, high),
+        (low, high) => format!("{}|{}", bits(names, high), octal(low)),
+    }
+}
+
+fn octal(number: i64) -> String {
+    if number == 0 { "0".into() } else { format!("0{number:o}") }
+}
+
+/// The mode of a file that is made, with its kind.
+fn file_mode(number: i64) -> String {
+    let kind = number & i64::from(libc::S_IFMT);
+    match one(FILES, kind) {
+        Some(name) => format!("{name}|{}", octal(number & !kind)),
+        None => octal(number),
+    }
+}
+
+fn quota(number: i64) -> String {
+    format!("{}|{}", describe_one(QUOTA, short(number) >> 8), describe_one(QUOTA_KINDS, number & 0xff))
+}
+
+/// An option of a socket, which a level has.
+fn option(level: i64, number: i64) -> String {
+    match i32::try_from(level) {
+        Ok(libc::SOL_SOCKET) => describe_one(OPTIONS, number),
+        Ok(libc::SOL_TCP) => describe_one(TCP_OPTIONS, number),
+        _ => format!("0x{number:x}"),
+    }
+}
+
+/// A protocol of a family of sockets.
+fn protocol(family: i64, number: i64) -> String {
+    let name = one(PROTOCOLS, number).filter(|_| matches!(i32::try_from(family), Ok(libc::AF_INET | libc::AF_INET6)));
+    name.map_or_else(|| number.to_string(), str::to_owned)
+}
+
+/// The signals of a set: SIGHUP is its lowest bit.
+pub fn signals(set: i64) -> String {
+    let names: Vec<String> = (0..64).filter(|bit| set >> bit & 1 != 0).map(|bit| signal(bit + 1)).collect();
+    if names.is_empty() { "[EMPTY]".into() } else { format!("[{}]", names.join("|")) }
 }
 
 /// The name of a signal.
@@ -223,8 +274,10 @@ mod tests {
     fn every_set_of_the_table_is_known() {
         use tapster_compiler::syscall::{Kind, calls};
         for param in calls().flat_map(|call| call.params) {
-            if let Kind::Set(name) = param.kind {
-                assert!(set(name.as_bytes()).is_some() || matches!(name, "signal" | "at"), "{name}");
+            if let Kind::Set(name, _) = param.kind {
+                let of_its_own = ["signal", "at", "ipckey", "ioprio", "mknod", "quotactl", "optname", "protocol", "pf"]
+                    .contains(&name);
+                assert!(set(name.as_bytes()).is_some() || of_its_own, "{name}");
             }
         }
     }

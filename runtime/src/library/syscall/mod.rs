@@ -1,11 +1,12 @@
 //! Arguments and results of system calls as text.
 
 pub mod flags;
+mod names;
 pub mod structure;
 
 use super::{Arguments, number, text};
 use structure::Read;
-use tapster_compiler::syscall::{Call, Kind, Slots, by_number, calls};
+use tapster_compiler::syscall::{Call, Kind, Slots, Width, by_number, calls, said_before};
 
 /// The name of a call, or its number.
 pub fn name(number: i64) -> String {
@@ -87,17 +88,53 @@ pub fn argstr<'a>(args: &impl Arguments<'a>, most: usize) -> Vec<u8> {
     parts.join(&b", "[..])
 }
 
-/// Whether an argument means something: the mode of a file does where one is created.
+/// Whether an argument means something: the mode of a file does where one is created, and of a futex's arguments what
+/// its operation takes.
 fn is_told<'a>(call: &Call, nth: usize, args: &impl Arguments<'a>) -> bool {
+    // The upper half of an offset is none on 64 bits, and SystemTap tells of four arguments of clone.
+    if matches!(call.params[nth - 1].variable, "offset_high" | "tls") {
+        return false;
+    }
+    if call.name == "futex" {
+        return nth <= 3 || futex_takes(args.long(2)).contains(&nth);
+    }
     let before = nth.checked_sub(2).map(|at| call.params[at].kind);
     let creates = i64::from(libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY));
-    before != Some(Kind::Set("open")) || call.params[nth - 1].kind != Kind::Octal || args.long(nth - 1) & creates != 0
+    !matches!(before, Some(Kind::Set("open", _)))
+        || call.params[nth - 1].kind != Kind::Octal
+        || args.long(nth - 1) & creates != 0
+}
+
+/// The arguments behind the third that an operation on a futex takes: 4 a timeout or a number, 5 an address, 6 a number.
+fn futex_takes(operation: i64) -> &'static [usize] {
+    match (operation & !i64::from(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME)) as i32 {
+        libc::FUTEX_WAIT | libc::FUTEX_LOCK_PI | libc::FUTEX_LOCK_PI2 => &[4],
+        libc::FUTEX_WAIT_BITSET => &[4, 6],
+        libc::FUTEX_WAKE_BITSET => &[6],
+        libc::FUTEX_REQUEUE | libc::FUTEX_WAIT_REQUEUE_PI => &[4, 5],
+        libc::FUTEX_CMP_REQUEUE | libc::FUTEX_CMP_REQUEUE_PI | libc::FUTEX_WAKE_OP => &[4, 5, 6],
+        _ => &[],
+    }
+}
+
+/// A futex's fourth and sixth argument, which are numbers for some operations.
+fn of_futex(operation: i64, nth: usize, value: i64) -> Option<String> {
+    let takes = futex_takes(operation);
+    match nth {
+        4 if takes.contains(&5) && takes.contains(&6) => Some((value as u32).to_string()),
+        4 if operation & 0x7f == i64::from(libc::FUTEX_REQUEUE) => Some((value as u32).to_string()),
+        6 if !takes.contains(&5) => Some(format!("0x{:x}", value as u32)),
+        _ => None,
+    }
 }
 
 /// The n-th argument, from 1 on.
 fn argument<'a>(call: &Call, slots: Slots, nth: usize, args: &impl Arguments<'a>, most: usize) -> Vec<u8> {
     let value = args.long(nth);
     let address = || if value == 0 { "0x0".to_owned() } else { format!("0x{value:x}") };
+    if let Some(text) = of_futex(args.long(2), nth, value).filter(|_| call.name == "futex") {
+        return text.into_bytes();
+    }
     let plain = match call.params[nth - 1].kind {
         Kind::Int => (value as i32).to_string(),
         Kind::Uint => (value as u32).to_string(),
@@ -105,11 +142,25 @@ fn argument<'a>(call: &Call, slots: Slots, nth: usize, args: &impl Arguments<'a>
         Kind::Word => (value as u64).to_string(),
         Kind::Octal => octal(value as u32),
         Kind::Hex => format!("0x{:x}", value as u32),
-        Kind::Set(name) => flags::describe(name.as_bytes(), (value as i32).into()),
+        Kind::Set(name, _) if said_before(name) != 0 => {
+            flags::describe(name.as_bytes(), args.long(nth - said_before(name)) << 32 | value & 0xffff_ffff)
+        }
+        Kind::Set(name, width) => {
+            let value = match width {
+                Width::Int => i64::from(value as i32),
+                Width::Uint => i64::from(value as u32),
+                Width::Word => value,
+            };
+            flags::describe(name.as_bytes(), value)
+        }
         Kind::Text => match slots.texts.iter().position(|slot| usize::from(*slot) == nth) {
             Some(text) => return quoted(value, args.long(7 + 2 * text), args.text(8 + 2 * text), most),
             None => address(),
         },
+        Kind::Structure("sigaction") if usize::from(slots.words) == nth => {
+            return [b"{", structure::describe(b"sigaction", 0, &read(value, args, 11)).as_slice(), b"}"].concat();
+        }
+        Kind::Structure(_) if value == 0 => return b"NULL".to_vec(),
         Kind::Data if usize::from(slots.words) == nth => {
             return structure::describe(b"data", args.long(nth + 1), &read(value, args, 11));
         }
