@@ -96,7 +96,7 @@ impl Page {
              findutils, Python, PHP and stap as Debian 13 has them, busybox for the rest, and small programs of the tests.\n\
              Generated: `TAPSTER_BLESS=1 cargo test --release -p tapster-tests --test docs compatibility`;\n\
              without `TAPSTER_BLESS` the test checks that what is said of {this} still holds there.\n\n\
-             `runs`: two seconds under a load without an error, and printed something; `silent`: printed nothing in six;\n\
+             `runs`: two seconds under a load without an error, and printed something; `silent`: printed nothing;\n\
              `accepted`: by the kernel's verifier; `compiles`, `parses`: no further than that; `-`: not\n\
              tried yet.\n\n\
              Two shares are given. The strict one is of all scripts but those with pieces of C and those that write variables\n\
