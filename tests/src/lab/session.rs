@@ -124,9 +124,10 @@ pub fn standard_image(job: &str, kernel: &Kernel, tapster: &Path) -> std::io::Re
     kernel.modules.iter().try_for_each(|module| image.module(module))?;
     kernel.families.iter().try_for_each(|module| image.spare_module(module))?;
     image.program(tapster, "tapster")?;
-    for helper in
-        ["guest", "storm", "counter", "caller", "talker", "oddity", "vectors", "leak", "eat", "contend", "teller"]
-    {
+    for helper in [
+        "guest", "storm", "counter", "caller", "talker", "oddity", "vectors", "leak", "eat", "contend", "teller",
+        "works", "nfs3",
+    ] {
         image.program(&workspace::binaries().join(helper), helper)?;
     }
     workspace::programs().map_err(std::io::Error::other)?;

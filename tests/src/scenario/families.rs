@@ -13,6 +13,45 @@ use crate::job::Env;
 use crate::lab::image::FAMILIES;
 use crate::process::Running;
 
+/// What shells do to network devices is told: of two that are made together, one joins a bridge, which takes all packets
+/// that come to it, and the other gets an address, takes no part in ARP, and goes to another network while it is up.
+pub fn devices(env: &Env, _: Option<Rung>) -> Result<(), String> {
+    load()?;
+    let said = run(env, &[], DEVICES_WORK, DEVICES)?;
+    let addresses = fs::read_to_string("/tmp/addresses").map_err(|error| format!("/tmp/addresses: {error}"))?;
+    let words: Vec<&str> = addresses.split_whitespace().collect();
+    let [before, after, flags] = words[..] else {
+        return Err(format!("/tmp/addresses: {addresses}"));
+    };
+    let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).map_err(|error| format!("{flags}: {error}"))?;
+    let wanted = [
+        "netdev.register v8".to_owned(),
+        // Its name is still to be chosen.
+        "netdev.register veth%d".to_owned(),
+        format!("netdev.change_mac v8 6 {before} {after}"),
+        format!("netdev.change_rx_flag v8 {}", flags & 0xffff),
+        "netdev.set_promiscuity port8 1 1 0".to_owned(),
+        "netdev.set_promiscuity port8 -1 0 1".to_owned(),
+        "netdev.close v8".to_owned(),
+        "netdev.unregister port8".to_owned(),
+    ];
+    has_lines(&said, &wanted)
+}
+
+const DEVICES_WORK: &str =
+    "ip link add v8 type veth && ip link set veth0 name port8 && cat /sys/class/net/v8/address > /tmp/addresses
+ip link set v8 address 02:00:00:00:08:08 && cat /sys/class/net/v8/address >> /tmp/addresses
+ifconfig v8 up -arp && cat /sys/class/net/v8/flags >> /tmp/addresses
+brctl addbr br8 && brctl addif br8 port8 && brctl delif br8 port8 && brctl delbr br8
+unshare -n sleep 30 & other=$!; sleep 2; ip link set v8 netns $other; kill $other; ip link del port8; exit 0";
+
+const DEVICES: &str = r#"
+probe netdev.register, netdev.close, netdev.unregister { println(pn(), " ", dev_name) }
+probe netdev.change_mac { println(pn(), " ", dev_name, " ", mac_len, " ", old_mac, " ", new_mac) }
+probe netdev.change_rx_flag { println(pn(), " ", dev_name, " ", flags & 0xffff) }
+probe netdev.set_promiscuity { println(pn(), " ", dev_name, " ", inc, " ", enable, " ", disable) }
+"#;
+
 /// A question and an answer of ARP, from a device at a bridge's port to the bridge: arping asks past all hooks whether an
 /// address is taken, from none of its own.
 pub fn bridge(env: &Env, _: Option<Rung>) -> Result<(), String> {
@@ -20,7 +59,7 @@ pub fn bridge(env: &Env, _: Option<Rung>) -> Result<(), String> {
     sh(env, BRIDGE)?;
     let address = |device: &str| fs::read_to_string(format!("/sys/class/net/{device}/address")).unwrap_or_default();
     let (mine, others) = (address("br7"), address("v7"));
-    let said = run(env, "arping -D -c 3 -I v7 10.9.9.2 > /dev/null; exit 0", ARP)?;
+    let said = run(env, &[], "arping -D -c 3 -I v7 10.9.9.2 > /dev/null; exit 0", ARP)?;
     let wanted = [
         "netfilter.bridge.pre_routing bridge port7  28".to_owned(),
         "netfilter.bridge.local_in bridge port7  28".to_owned(),
@@ -53,11 +92,20 @@ pub fn scsi(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let before = sectors()?;
     let said = run(
         env,
+        &[],
         "dd if=/dev/zero of=/dev/sda bs=65536 count=8 conv=fsync 2> /dev/null
-        echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/sda of=/dev/null bs=65536 count=8 2> /dev/null",
+        echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/sda of=/dev/null bs=65536 count=8 2> /dev/null
+        cd /sys/block/sda/device; cat iorequest_cnt > /tmp/requests; echo 1 > rescan
+        echo offline > state; echo running > state; cat iorequest_cnt >> /tmp/requests",
         SCSI,
     )?;
     let after = sectors()?;
+    let requests = fs::read_to_string("/tmp/requests").map_err(|error| format!("/tmp/requests: {error}"))?;
+    let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or(0);
+    let of_rescan: Vec<u64> = requests.split_whitespace().map(number).collect();
+    let [first, last] = of_rescan[..] else {
+        return Err(format!("/tmp/requests: {requests}"));
+    };
     let (read, written) = (512 * (after.0 - before.0), 512 * (after.1 - before.1));
     if read < 8 * 65536 || written < 8 * 65536 {
         return Err(format!("the disk counts {read} bytes read and {written} written"));
@@ -71,6 +119,9 @@ pub fn scsi(env: &Env, _: Option<Rung>) -> Result<(), String> {
             line("completed", "FROM_DEVICE", read),
             line("completed", "TO_DEVICE", written),
             "made for 8 RUNNING as many done as dispatched: 1".to_owned(),
+            "state RUNNING OFFLINE".to_owned(),
+            "state OFFLINE RUNNING".to_owned(),
+            format!("executed {} RUNNING", last - first),
         ],
     )
 }
@@ -84,11 +135,20 @@ probe scsi.iodispatching {
 }
 probe scsi.iodone { if (scsi_timer_pending) commands["done"]++ }
 probe scsi.iocompleted { if (goodbytes >= 4096) moved["completed", data_direction_str] += goodbytes }
-global major, state
-probe scsi.ioentry, scsi.ioentry.sd { major = disk_major state = device_state_str }
+global major, known
+probe scsi.ioentry, scsi.ioentry.sd { major = disk_major known = device_state_str }
+global executed, executed_state
+probe scsi.ioexecute {
+  if (execname() != "sh") next
+  executed++
+  executed_state = device_state_str
+  if (data_direction_str == "NONE" && request_bufflen || retries < 0 || timeout <= 0) println("of ", request_bufflen, " bytes")
+}
+probe scsi.set_state { if (execname() == "sh") println("state ", old_state_str, " ", state_str) }
 probe end {
+  println("executed ", executed, " ", executed_state)
   foreach ([what, way] in moved) println(what, " ", way, " ", moved[what, way])
-  println("made for ", major, " ", state, " as many done as dispatched: ", commands["done"] == commands["dispatched"])
+  println("made for ", major, " ", known, " as many done as dispatched: ", commands["done"] == commands["dispatched"])
 }
 "#;
 
@@ -97,89 +157,6 @@ fn sectors() -> Result<(u64, u64), String> {
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     numbers.get(2).copied().zip(numbers.get(6).copied()).ok_or_else(|| format!("sda: {text}"))
 }
-
-/// A server and its client in one guest, by version 4 of NFS: what a shell does to files is what both tell.
-pub fn nfs(env: &Env, _: Option<Rung>) -> Result<(), String> {
-    load()?;
-    sh(env, SERVER)?;
-    let calls = |text: &str| {
-        let line = text.lines().find(|line| line.starts_with("rpc "));
-        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    let counted = || fs::read_to_string("/proc/net/rpc/nfs").map(|text| calls(&text)).map_err(|e| e.to_string());
-    let before = counted()?;
-    let said = run(env, WORK, NFS)?;
-    let calls = counted()? - before;
-    let inode =
-        format!("{}", std::os::unix::fs::MetadataExt::ino(&fs::metadata("/mnt7/kept").map_err(|e| e.to_string())?));
-    has_lines(
-        &said,
-        &[
-            "nfs.fop.write_iter 8, 0 new".to_owned(),
-            "nfs.proc4.write_setup 8,0 127.0.0.1 6 4".to_owned(),
-            "nfsd.proc4.write 8,0 127.0.0.1 6 4".to_owned(),
-            "nfs.proc4.write_done 8 127.0.0.1 6 4".to_owned(),
-            "nfs.proc4.rename_setup 127.0.0.1 6 4".to_owned(),
-            "nfsd.proc4.rename new -> newer 127.0.0.1 6 4".to_owned(),
-            "nfsd.rename new -> newer 127.0.0.1".to_owned(),
-            "nfsd.rename.return nfsderr 0(NFS_OK)".to_owned(),
-            "nfsd.proc4.rename.return nfsderr 0(NFS_OK)".to_owned(),
-            "nfs.proc4.rename_done 0 127.0.0.1 6 4".to_owned(),
-            "nfs.proc4.remove newer 127.0.0.1 6 4".to_owned(),
-            "nfsd.proc4.remove newer 127.0.0.1 6 4".to_owned(),
-            "nfsd.unlink newer 127.0.0.1".to_owned(),
-            "nfsd.unlink.return nfsderr 0(NFS_OK)".to_owned(),
-            "nfs.fop.read_iter 0 kept".to_owned(),
-            "nfsd.proc4.read 0 127.0.0.1 6 4".to_owned(),
-            "nfs.proc4.read_done 5 127.0.0.1 6 4".to_owned(),
-            "nfs.proc4.lookup no-such-name 127.0.0.1 6 4".to_owned(),
-            "nfsd.proc4.lookup no-such-name 127.0.0.1 6 4".to_owned(),
-            "nfsd.lookup no-such-name 127.0.0.1".to_owned(),
-            "nfsd.lookup.return nfsderr 2(NFSERR_NOENT)".to_owned(),
-            format!("nfs.fop.llseek 2, 1 {inode}"),
-            format!("nfs.fop.fsync {inode} {inode}"),
-            format!("calls {calls} 1"),
-        ],
-    )
-}
-
-/// Without other processes: what a server is told of exports by mountd stands in these files.
-const SERVER: &str = r#"
-mkdir -p /export7 /mnt7 && mount -t tmpfs none /export7 && echo -n hello > /export7/kept && mount -t nfsd nfsd /proc/fs/nfsd || exit 1
-until=4000000000
-echo -3 > /proc/fs/nfsd/versions
-printf "nfsd 127.0.0.1 $until all\n" > /proc/net/rpc/auth.unix.ip/channel
-printf "all /export7 $until 9218 65534 65534 0\n" > /proc/net/rpc/nfsd.export/channel
-printf 'all 1 \\x00000000 '$until' /export7\n' > /proc/net/rpc/nfsd.fh/channel
-echo "tcp 2049" > /proc/fs/nfsd/portlist && echo 2 > /proc/fs/nfsd/threads && echo Y > /proc/fs/nfsd/v4_end_grace
-mount -t nfs4 -o addr=127.0.0.1,vers=4.2,clientaddr=127.0.0.1,proto=tcp,sec=sys 127.0.0.1:/ /mnt7
-"#;
-
-const WORK: &str = "cd /mnt7; echo written > new; sync; mv new newer; rm newer; ls no-such-name 2> /dev/null
-    echo 3 > /proc/sys/vm/drop_caches; dd if=kept of=/dev/null bs=5 count=1 2> /dev/null; dd if=kept of=/dev/null bs=1 skip=2 2> /dev/null
-    dd if=/dev/null of=kept conv=notrunc,fsync 2> /dev/null; cd /; exit 0";
-
-const NFS: &str = r#"
-function about:string(ip:long, prot:long, version:long) { return sprintf("%s %d %d", ip_ntop(ip), prot, version) }
-probe nfs.proc4.write_setup, nfs.proc4.write_done, nfs.proc4.rename_done, nfs.proc4.remove, nfs.proc4.lookup {
-  println(pn(), " ", argstr, " ", about(server_ip, prot, version))
-}
-probe nfs.proc4.read_done { println(pn(), " ", count, " ", about(server_ip, prot, version)) }
-probe nfs.proc4.rename_setup { if (fh) println(pn(), " ", about(server_ip, prot, version)) }
-probe nfs.fop.write_iter, nfs.fop.read_iter { println(pn(), " ", pn() == "nfs.fop.write_iter" ? argstr : sprintf("%d", pos), " ", file_name) }
-probe nfs.fop.llseek, nfs.fop.fsync { println(pn(), " ", argstr, " ", ino) }
-probe nfsd.proc4.write, nfsd.proc4.rename, nfsd.proc4.remove, nfsd.proc4.lookup {
-  println(pn(), " ", argstr, " ", client_ip, " ", proto, " ", version)
-}
-probe nfsd.proc4.read { println(pn(), " ", offset, " ", client_ip, " ", proto, " ", version) }
-probe nfsd.rename, nfsd.unlink, nfsd.lookup { println(pn(), " ", argstr, " ", client_ip) }
-probe nfsd.rename.return, nfsd.unlink.return, nfsd.lookup.return, nfsd.proc4.rename.return { println(pn(), " ", retstr) }
-global made, answered, asked
-probe sunrpc.sched.new_task { if (prog == 100003 && vers == 4 && prot == 6) made++ }
-probe sunrpc.svc.send { if (rq_prog == 100003 && rq_vers == 4 && ip_ntop(peer_ip) == "127.0.0.1") answered++ }
-probe sunrpc.clnt.call_sync, sunrpc.clnt.call_async { asked++ if (progname != "nfs") println("asked ", progname) }
-probe end { println("calls ", answered, " ", made >= answered) }
-"#;
 
 /// What there is to say of each alias.
 const PROBES: &str = include_str!("../../../docs/probes.md");
@@ -242,31 +219,31 @@ fn said_of(env: &Env, words: &[&str]) -> Result<(bool, String), String> {
 }
 
 /// Runs a script while a shell works; what it printed.
-fn run(env: &Env, work: &str, script: &str) -> Result<String, String> {
+pub(super) fn run(env: &Env, options: &[&str], work: &str, script: &str) -> Result<String, String> {
     let mut command = env.command();
-    command.args(["-v", "-e", script]);
+    command.args(options).args(["-v", "-e", script]);
     let running = Running::start(&mut command).map_err(|error| error.to_string())?;
-    let (running, _) = running.until_line("attached", env.seconds(60))?;
+    let (running, _) = running.until_line("attached", env.seconds(90))?;
     sh(env, work)?;
     running.signal(libc::SIGINT);
     let printed = running.finish(env.seconds(60))?;
     if printed.exit == 0 { Ok(printed.stdout) } else { Err(printed.transcript()) }
 }
 
-fn sh(env: &Env, text: &str) -> Result<(), String> {
+pub(super) fn sh(env: &Env, text: &str) -> Result<(), String> {
     let output = env.bare(Path::new("/bin/sh")).args(["-c", text]).output().map_err(|error| format!("sh: {error}"))?;
     let said = || String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() { Ok(()) } else { Err(format!("{text}\nexits {}: {}", output.status, said())) }
 }
 
-fn has_lines(said: &str, wanted: &[String]) -> Result<(), String> {
+pub(super) fn has_lines(said: &str, wanted: &[String]) -> Result<(), String> {
     let lines: BTreeSet<&str> = said.lines().collect();
     let missing: Vec<&str> = wanted.iter().map(String::as_str).filter(|line| !lines.contains(line)).collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("missing:\n{}\n--- said\n{said}", missing.join("\n"))) }
 }
 
 /// Loads the modules, those that are needed first.
-fn load() -> Result<(), String> {
+pub(super) fn load() -> Result<(), String> {
     if Path::new("/sys/module/nfsd").exists() {
         return Ok(());
     }
