@@ -207,11 +207,8 @@ fn any_of(text: &mut String, asked: &Asked, found: &[Call]) {
         for (name, shift) in [("__first", 0), ("__second", 8), ("__words", 16)] {
             writeln!(text, "  {name} = {}", pick(shift)).expect("memory");
         }
-        for call in found {
-            if let Some(value) = argstr_of(call) {
-                writeln!(text, "  if ({number} == {}) argstr = {value} else", call.number).expect("memory");
-            }
-        }
+        // As one expression, which is put off until somebody asks for it: what the table says of single calls would send
+        // every call of the machine to user space.
         argstr(text, number, ["__first", "__second", "__words"]);
     }
     text.push_str("}\n");

@@ -11,7 +11,7 @@ use std::{env, fmt};
 
 const FD: i64 = 999;
 const PID: i64 = 999_999;
-const PATH: &str = "/nonexistent/tp";
+const PATH: &str = "/proc/none/tp";
 
 /// What was made so far.
 struct Teller(Vec<String>);

@@ -162,8 +162,7 @@ fn run(env: &Env, some: &[Asked], passed: &[i64]) -> Result<String, String> {
     undisturbed(env, &arguments).map(|printed| printed.stdout)
 }
 
-/// Runs Tapster until it says nothing of events that it missed. From Linux 6.13 on the tracepoints of calls can be
-/// preempted, and where one is, the kernel passes over those that come next on that CPU.
+/// Runs Tapster until it says nothing of events that it missed, as it does on a machine that is busy.
 fn undisturbed(env: &Env, arguments: &[&str]) -> Result<Printed, String> {
     const TRIES: usize = 5;
     let mut said = String::new();
@@ -223,7 +222,9 @@ pub fn calls_are_told(env: &Env, _: Option<Rung>) -> Result<(), String> {
     let mut wrong = Vec::new();
     let named = ["futex", "execve", "mount", "fanotify_mark", "socket", "bind", "rt_sigaction", "setxattr"];
     let by_name = |line: &&str| named.iter().any(|name| line.starts_with(&format!("{name}(")));
-    in_order(made.lines(), printed.stdout.lines(), &mut wrong);
+    // A pattern shows addresses for their third argument and what follows.
+    let by_pattern = made.lines().filter(|line| !["execve(", "mount("].iter().any(|start| line.starts_with(start)));
+    in_order(by_pattern, printed.stdout.lines(), &mut wrong);
     let ones = printed.stdout.lines().filter_map(|line| line.strip_prefix("one "));
     in_order(made.lines().filter(by_name), ones, &mut wrong);
     // A call of 32 bits has that number.
