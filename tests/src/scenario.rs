@@ -140,9 +140,10 @@ pub const ALL: &[Scenario] = &[
     Scenario::once("families/packets_cross_a_bridge", FAMILIES, families::bridge),
     Scenario::once("families/devices_of_networks_come_and_go", FAMILIES, families::devices),
     Scenario::once("families/commands_reach_a_scsi_disk", FAMILIES, families::scsi),
-    Scenario::once("families/calls_of_nfs_are_made_and_answered", FAMILIES, nfs::calls),
     Scenario::once("families/requests_of_an_nfs_client_are_made", FAMILIES, nfs::client),
     Scenario::once("families/requests_reach_an_nfs_server", FAMILIES, nfs::server),
+    // It starts the server anew.
+    Scenario::once("families/calls_of_nfs_are_made_and_answered", FAMILIES, nfs::calls),
     Scenario::once("families/all_aliases_are_accepted_of_clients", FAMILIES, families::accepted_of_clients),
     Scenario::once("families/all_aliases_are_accepted_of_servers", FAMILIES, families::accepted_of_servers),
     Scenario::once("families/all_aliases_are_accepted_of_others", FAMILIES, families::accepted_of_others),
