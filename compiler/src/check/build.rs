@@ -157,6 +157,7 @@ fn unless(guard: &hir::Expr) -> Stmt {
 
 /// Where a point stands; an error goes to the others.
 fn sites(point: &ProbePoint, aliases: &Aliases, resolver: &mut Resolver, refused: &mut Refused) -> Vec<Site> {
+    resolver.unsaid = point.optional || point.sufficient;
     probe::resolve(point, resolver, aliases.firsts()).unwrap_or_else(|diagnostic| {
         let at = point.components.first().map_or(point.span, |first| first.name.span);
         refused.add(diagnostic.during("while resolving probe point", at), point);

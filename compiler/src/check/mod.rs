@@ -133,7 +133,7 @@ fn resolver<'a>(
     let target = Target { pid: options.target, own_pid: options.own_pid, program: options.program.clone() };
     let (attach, max_sites) = (options.attach, options.max_sites as usize);
     let (turned_down, refused, listing) = (&options.turned_down, &options.refused, Listing::No);
-    let (listed, served, counters, notes) = Default::default();
+    let (listed, served, counters, notes, unsaid) = Default::default();
     Resolver {
         world,
         btf,
@@ -148,6 +148,7 @@ fn resolver<'a>(
         served,
         counters,
         notes,
+        unsaid,
     }
 }
 

@@ -55,7 +55,7 @@ fn ranges((pattern, at): (&str, Span), resolver: &Resolver) -> Result<Vec<(u64, 
         return Err(no_addresses(at));
     }
     if meant.is_empty() {
-        return Err(no_match(resolver.btf(at)?, pattern, at));
+        return Err(no_match(resolver, resolver.btf(at)?, pattern, at));
     }
     starts.sort_unstable();
     meant.sort_unstable();

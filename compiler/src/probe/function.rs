@@ -104,7 +104,7 @@ pub fn matching(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>,
         functions = exported(functions, asked, resolver)?;
     }
     if functions.is_empty() {
-        return Err(no_match(btf, asked.name, asked.at));
+        return Err(no_match(resolver, btf, asked.name, asked.at));
     }
     resolver.limit(asked.name, functions.len(), asked.at)?;
     say_left_out(asked.name, &untraceable, "that the kernel lets nobody probe", resolver);
@@ -149,7 +149,7 @@ fn named(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, Diagno
         None => unknown_to_btf(asked.name, resolver),
     };
     if functions.is_empty() {
-        return Err(no_match(btf, asked.name, asked.at));
+        return Err(no_match(resolver, btf, asked.name, asked.at));
     }
     say_names(asked.name, &functions, resolver);
     if asked.suffix.exported {
@@ -164,7 +164,7 @@ pub fn renamed(asked: &Asked, resolver: &mut Resolver) -> Result<Vec<Function>, 
     let btf = resolver.btf(asked.at)?;
     let functions: Vec<Function> = find(btf, &[asked.name]).into_iter().flatten().collect();
     if functions.is_empty() {
-        return Err(no_match(btf, asked.name, asked.at));
+        return Err(no_match(resolver, btf, asked.name, asked.at));
     }
     say_names(asked.name, &functions, resolver);
     Ok(functions)
@@ -237,9 +237,12 @@ fn say_names(asked: &str, functions: &[Function], resolver: &mut Resolver) {
     });
 }
 
-pub fn no_match(btf: &Btf, name: &str, at: Span) -> Diagnostic {
+pub fn no_match(resolver: &Resolver, btf: &Btf, name: &str, at: Span) -> Diagnostic {
     let error = Diagnostic::error("probe::no-match", format!("no kernel function matches `{name}`"))
         .label(at, "matches nothing");
+    if resolver.unsaid {
+        return error;
+    }
     // A renamed function is known by the name it had.
     let former = FUNCTIONS.iter().map(|row| row.asked);
     let near = || did_you_mean(name, btf.names(Kind::Func).chain(former));

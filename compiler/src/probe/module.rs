@@ -64,11 +64,14 @@ fn matching(asked: &Asked, modules: &[String], resolver: &mut Resolver) -> Resul
 }
 
 fn no_match(asked: &Asked, modules: &[String], resolver: &Resolver) -> Diagnostic {
-    let all = modules.iter().flat_map(|module| pattern::module_functions(resolver.btf, (module, "*"), resolver).0);
-    let names: Vec<String> = all.map(|function| function.name).collect();
     let of = if modules.len() == 1 { format!("the module {}", modules[0]) } else { "these modules".into() };
     let error = Diagnostic::error("probe::no-match", format!("no function of {of} matches `{}`", asked.name))
         .label(asked.at, "matches nothing");
+    if resolver.unsaid {
+        return error;
+    }
+    let all = modules.iter().flat_map(|module| pattern::module_functions(resolver.btf, (module, "*"), resolver).0);
+    let names: Vec<String> = all.map(|function| function.name).collect();
     match did_you_mean(asked.name, names.iter().map(String::as_str)) {
         Some(help) => error.help(help),
         None => error.help("the compiler may have inlined it: probe a caller, or a tracepoint with kernel.trace(…)"),

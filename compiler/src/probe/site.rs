@@ -178,6 +178,9 @@ pub struct Resolver<'a> {
     pub counters: BTreeMap<String, Counted>,
     /// What was translated, one line each; said once.
     pub notes: Vec<String>,
+    /// Nobody is told why the place that is looked for cannot be had: names like it are not searched for, of which a kernel
+    /// has tens of thousands.
+    pub unsaid: bool,
 }
 
 /// A part of a point that its family does not know.

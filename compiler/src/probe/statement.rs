@@ -57,7 +57,7 @@ fn named((place, at): (&str, Span), resolver: &Resolver) -> Result<(String, Span
             .label(at, "like (\"vfs_read+0x10\")")
     })?;
     if !is_there(name, resolver) {
-        return Err(no_match(resolver.btf(at)?, name, at));
+        return Err(no_match(resolver, resolver.btf(at)?, name, at));
     }
     Ok((format!("{name}+{offset:#x}"), at))
 }

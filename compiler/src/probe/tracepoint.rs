@@ -29,7 +29,7 @@ pub fn resolve(point: &ProbePoint, resolver: &mut Resolver) -> Sites {
         false => one(btf, system, name, resolver, at)?.or_else(|| renamed(btf, name, resolver)).into_iter().collect(),
     };
     if found.is_empty() {
-        return Err(no_match(btf, asked, at));
+        return Err(no_match(resolver, btf, asked, at));
     }
     resolver.limit(asked, found.len(), at)?;
     let lenient = found.len() > 1;
@@ -53,7 +53,7 @@ fn with_entry(btf: &Btf, site: Site) -> Site {
 /// The tracepoint with this name; that of system calls' ends with their beginning.
 pub fn named(name: &str, resolver: &Resolver, at: Span) -> Result<Site, Diagnostic> {
     let btf = resolver.btf(at)?;
-    let found = one(btf, None, name, resolver, at)?.ok_or_else(|| no_match(btf, name, at))?;
+    let found = one(btf, None, name, resolver, at)?.ok_or_else(|| no_match(resolver, btf, name, at))?;
     Ok(with_entry(btf, site(found, false)))
 }
 
@@ -177,15 +177,17 @@ pub fn of_name(btf: &Btf, name: &str) -> Option<String> {
     btf.find(Kind::Typedef, &callback).map(|_| format!("the tracepoint is `kernel.trace(\"{name}\")`"))
 }
 
-fn no_match(btf: &Btf, asked: &str, at: Span) -> Diagnostic {
-    let name = asked.rsplit(':').next().unwrap_or(asked);
-    let known: Vec<&str> = btf.names(Kind::Typedef).filter_map(|n| n.strip_prefix(CALLBACK)).collect();
+fn no_match(resolver: &Resolver, btf: &Btf, asked: &str, at: Span) -> Diagnostic {
     let error = Diagnostic::error("probe::no-match", format!("no tracepoint `{asked}` in this kernel"))
         .label(at, "matches nothing");
     if asked.starts_with("syscalls:") {
         return error.help("system calls have two tracepoints: sys_enter and sys_exit tell the number, $id");
     }
-    match did_you_mean(name, known.iter().copied()) {
+    if resolver.unsaid {
+        return error;
+    }
+    let name = asked.rsplit(':').next().unwrap_or(asked);
+    match did_you_mean(name, btf.names(Kind::Typedef).filter_map(|known| known.strip_prefix(CALLBACK))) {
         Some(help) => error.help(help),
         None => error,
     }
