@@ -5,8 +5,6 @@
 use crate::sys::bpf::{Cursor, Map};
 use crate::table::Table;
 use std::io;
-use std::sync::mpsc::sync_channel;
-use std::thread;
 use tapster_compiler::image::{Array, Value};
 use tapster_runtime_ebpf::aggregate;
 
@@ -15,92 +13,33 @@ const BATCH_BYTES: usize = 512 << 10;
 /// Elements of a batch: the least that is worth its system call, and the most.
 const BATCH_ELEMENTS: std::ops::RangeInclusive<usize> = 256..=4096;
 
-/// Batches after which another thread reads ahead: the kernel copies those of a large map while we work on the last one.
-const ALONE: usize = 16;
-
 /// Calls `each` with the key and value (of all CPUs) of every element.
 ///
 /// Elements that come or go meanwhile may be seen or not; none is seen twice.
 pub fn for_each(map: &Map, mut each: impl FnMut(&[u8], &[u8])) -> io::Result<()> {
-    let mut reader = Reader::new(map);
-    let mut batch = Batch::default();
-    for nth in 0..ALONE {
-        match reader.read(&mut batch) {
-            Ok(last) => {
-                batch.elements(map).for_each(|(key, value)| each(key, value));
-                if last {
+    let (key_size, value_size) = (map.key_size(), map.value_size());
+    let mut count = (BATCH_BYTES / (key_size + value_size)).clamp(*BATCH_ELEMENTS.start(), *BATCH_ELEMENTS.end());
+    let (mut keys, mut values) = (vec![0; count * key_size], vec![0; count * value_size]);
+    let mut cursor = Cursor::default();
+    let mut any = false;
+    loop {
+        match map.lookup_batch(&mut cursor, &mut keys, &mut values) {
+            Ok(batch) => {
+                any = true;
+                let elements = keys.chunks_exact(key_size).zip(values.chunks_exact(value_size));
+                elements.take(batch.count).for_each(|(key, value)| each(key, value));
+                if batch.last {
                     return Ok(());
                 }
             }
-            Err(_) if nth == 0 => return for_each_singly(map, each),
+            // One hash bucket holds more elements than fit: the cursor has not moved.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                count *= 2;
+                keys.resize(count * key_size, 0);
+                values.resize(count * value_size, 0);
+            }
+            Err(_) if !any => return for_each_singly(map, each),
             Err(error) => return Err(error),
-        }
-    }
-    // One batch is worked on, one is read, and none waits for memory.
-    let (give, empty) = sync_channel(2);
-    let (fill, full) = sync_channel(1);
-    thread::scope(move |scope| {
-        thread::Builder::new().spawn_scoped(scope, move || {
-            while let Ok(mut batch) = empty.recv() {
-                let read = reader.read(&mut batch);
-                let more = matches!(read, Ok(false));
-                if fill.send(read.map(|_| batch)).is_err() || !more {
-                    return;
-                }
-            }
-        })?;
-        // The other end stays until it has sent the last batch.
-        let _ = give.send(batch).and_then(|()| give.send(Batch::default()));
-        for read in full {
-            let batch = read?;
-            batch.elements(map).for_each(|(key, value)| each(key, value));
-            let _ = give.send(batch);
-        }
-        Ok(())
-    })
-}
-
-/// Some elements of a map.
-#[derive(Debug, Default)]
-struct Batch {
-    keys: Vec<u8>,
-    values: Vec<u8>,
-    count: usize,
-}
-
-impl Batch {
-    fn elements(&self, map: &Map) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.keys.chunks_exact(map.key_size()).zip(self.values.chunks_exact(map.value_size())).take(self.count)
-    }
-}
-
-/// Where the reading of a map has got to, and how many elements are asked for at a time.
-struct Reader<'m> {
-    map: &'m Map,
-    cursor: Cursor,
-    most: usize,
-}
-
-impl Reader<'_> {
-    fn new(map: &Map) -> Reader<'_> {
-        let most = BATCH_BYTES / (map.key_size() + map.value_size());
-        Reader { map, cursor: Cursor::default(), most: most.clamp(*BATCH_ELEMENTS.start(), *BATCH_ELEMENTS.end()) }
-    }
-
-    /// Reads the next elements; gives whether they are the last.
-    fn read(&mut self, into: &mut Batch) -> io::Result<bool> {
-        loop {
-            into.keys.resize(self.most * self.map.key_size(), 0);
-            into.values.resize(self.most * self.map.value_size(), 0);
-            match self.map.lookup_batch(&mut self.cursor, &mut into.keys, &mut into.values) {
-                Ok(found) => {
-                    into.count = found.count;
-                    return Ok(found.last);
-                }
-                // One hash bucket holds more elements than fit: the cursor has not moved.
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => self.most *= 2,
-                Err(error) => return Err(error),
-            }
         }
     }
 }
